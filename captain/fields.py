@@ -1,0 +1,185 @@
+"""The types of the keys people write. Every scalar arrives as text and has one spelling per value."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, Field, WithJsonSchema
+from pydantic_core import PydanticCustomError
+
+ID_PATTERN = r"[a-z0-9][a-z0-9._-]{0,63}"
+NAME_PATTERN = r"[a-z_][a-z0-9_]*"
+VERSION_PATTERN = r"[A-Za-z0-9][A-Za-z0-9._+-]{0,63}"
+RESERVED_NAMES = frozenset(
+    (
+        *("release", "previous", "environment", "vars", "params", "now", "deploy", "signed", "before", "last"),
+        *("secrets", "inputs"),
+    )
+)
+
+_DURATION = re.compile(r"(0|[1-9][0-9]*)(ms|s|m|h|d)")
+_SIZE = re.compile(r"(0|[1-9][0-9]*)(?: ?(kB|MB|GB|KiB|MiB|GiB|B))?")
+_INT = re.compile(r"-?(0|[1-9][0-9]{0,17})")
+_FLOAT = re.compile(r"-?(0|[1-9][0-9]{0,17})(\.[0-9]{1,18})?")
+_UNITS = {
+    "ms": timedelta(milliseconds=1),
+    "s": timedelta(seconds=1),
+    "m": timedelta(minutes=1),
+    "h": timedelta(hours=1),
+    "d": timedelta(days=1),
+}
+SIZES = {
+    "B": 1,
+    "kB": 1000,
+    "MB": 1000**2,
+    "GB": 1000**3,
+    "KiB": 1024,
+    "MiB": 1024**2,
+    "GiB": 1024**3,
+}
+MAX_DURATION = timedelta(days=3650)
+
+
+def wrong(message: str) -> PydanticCustomError:
+    """An error of a field's own, with the sentence as it is shown."""
+    return PydanticCustomError("captain", "{sentence}", {"sentence": message})
+
+
+def _text(value: Any) -> Any:
+    if value is None:
+        raise wrong("is empty; a text belongs here")
+    if isinstance(value, str):
+        return value
+    raise wrong(f"takes a text, not a {shape(value)}")
+
+
+def shape(value: Any) -> str:
+    """What a plain value is called in an error: list, mapping, text."""
+    if isinstance(value, list):
+        return "list"
+    if isinstance(value, dict):
+        return "mapping"
+    return "text"
+
+
+def _templated(value: str, what: str) -> None:
+    if "${{" in value:
+        raise wrong(f"takes {what}; ${{{{ }}}} works in text")
+
+
+def parse_duration(value: Any) -> timedelta:
+    """`200ms 10s 5m 24h 90d` as a timedelta."""
+    if isinstance(value, timedelta):
+        return value
+    if isinstance(value, str):
+        _templated(value, "a duration")
+        if match := _DURATION.fullmatch(value):
+            duration = int(match[1][:12]) * _UNITS[match[2]]
+            if duration <= MAX_DURATION:
+                return duration
+            raise wrong(f"{value} is longer than ten years")
+    raise wrong(f"{_quoted(value)} is not a duration; write 200ms, 10s, 5m, 24h or 90d")
+
+
+def _size(value: Any) -> Any:
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    if isinstance(value, str):
+        _templated(value, "a size")
+        if match := _SIZE.fullmatch(value):
+            return int(match[1][:15]) * SIZES[match[2] or "B"]
+    raise wrong(f"{_quoted(value)} is not a size; write 500 MB, 2 GiB or a number of bytes")
+
+
+def _int(value: Any) -> Any:
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    if isinstance(value, str):
+        _templated(value, "a number")
+        if _INT.fullmatch(value):
+            return int(value)
+    raise wrong(f"{_quoted(value)} is not a whole number")
+
+
+def _float(value: Any) -> Any:
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return float(value)
+    if isinstance(value, str):
+        _templated(value, "a number")
+        if _FLOAT.fullmatch(value):
+            return float(value)
+    raise wrong(f"{_quoted(value)} is not a number; write 0.95 or 5")
+
+
+def _bool(value: Any) -> Any:
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, str):
+        _templated(value, "true or false")
+        if value in ("true", "false"):
+            return value == "true"
+    raise wrong(f"{_quoted(value)} is neither true nor false")
+
+
+def _quoted(value: Any) -> str:
+    if value is None:
+        return "nothing"
+    if isinstance(value, str):
+        return f'"{value[:60]}"'
+    return f"a {shape(value)}"
+
+
+def _matching(pattern: str, sentence: str) -> Any:
+    compiled = re.compile(pattern)
+
+    def check(value: Any) -> Any:
+        text = _text(value)
+        if not compiled.fullmatch(text):
+            raise wrong(f"{_quoted(text)} {sentence}")
+        return text
+
+    return check
+
+
+_TEXT_SCHEMA = WithJsonSchema({"type": ["string", "number", "boolean"]})
+
+Text = Annotated[str, BeforeValidator(_text), _TEXT_SCHEMA]
+"""Any text; numbers and booleans of YAML stay the text they are."""
+Id = Annotated[
+    str,
+    BeforeValidator(_matching(ID_PATTERN, "is not an id; ids are lower-case letters, digits, . _ - (at most 64)")),
+    WithJsonSchema({"type": "string", "pattern": f"^{ID_PATTERN}$"}),
+]
+"""The name of a thing people refer to; safe in a path."""
+Name = Annotated[
+    str,
+    BeforeValidator(_matching(NAME_PATTERN, "is not a name for conditions; use lower-case letters, digits and _")),
+    WithJsonSchema({"type": "string", "pattern": f"^{NAME_PATTERN}$"}),
+]
+"""A CEL identifier."""
+EnvName = Annotated[
+    str,
+    BeforeValidator(_matching(r"[A-Za-z_][A-Za-z0-9_]{0,127}", "is not the name of an environment variable")),
+    WithJsonSchema({"type": "string", "pattern": "^[A-Za-z_][A-Za-z0-9_]{0,127}$"}),
+]
+"""The name of an environment variable."""
+Duration = Annotated[
+    timedelta,
+    BeforeValidator(parse_duration),
+    WithJsonSchema({"type": "string", "pattern": "^(0|[1-9][0-9]*)(ms|s|m|h|d)$"}),
+]
+"""A duration written 200ms, 10s, 5m, 24h, 90d."""
+Size = Annotated[int, BeforeValidator(_size), WithJsonSchema({"type": ["string", "integer"]})]
+"""Bytes, written 500 MB, 2 GiB or as a plain number."""
+Int = Annotated[int, BeforeValidator(_int), WithJsonSchema({"type": "integer"})]
+PositiveInt = Annotated[int, BeforeValidator(_int), Field(ge=1), WithJsonSchema({"type": "integer", "minimum": 1})]
+Port = Annotated[
+    int,
+    BeforeValidator(_int),
+    Field(ge=1, le=65535),
+    WithJsonSchema({"type": "integer", "minimum": 1, "maximum": 65535}),
+]
+Float = Annotated[float, BeforeValidator(_float), WithJsonSchema({"type": "number"})]
+Bool = Annotated[bool, BeforeValidator(_bool), WithJsonSchema({"type": "boolean"})]

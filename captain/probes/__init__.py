@@ -1,0 +1,115 @@
+"""What a probe is: one question to one system. Knows no verdict, no retry, no log and no screen.
+
+A kind is one file of this package, named as the kind, with one class under `@probe("tcp")`. From that class
+come the YAML keys, the JSON Schema, the line-numbered errors, the types that conditions are checked against,
+`captain explain` and the README's table. A probe never judges, retries, sleeps, logs or prints. Heavy imports
+stand inside `measure`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import ClassVar, Literal, Protocol, TypedDict, TypeVar
+
+from pydantic import BaseModel, ConfigDict
+
+from captain.clock import Clock
+from captain.effects import Program
+from captain.measurement import Measurement
+from captain.registry import Registry
+
+T = TypeVar("T")
+P = TypeVar("P", bound="Probe")
+
+LIVE = timedelta(minutes=15)
+"""How long the result of a live probe counts where nothing else is said."""
+DAY = timedelta(hours=24)
+"""How long the result of a static or reported one counts."""
+
+
+class Blocking(Protocol):
+    """Runs a blocking call on one of the engine's own daemon threads.
+
+    The call needs a socket timeout of its own below `Context.timeout`: a thread cannot be cancelled.
+    """
+
+    async def __call__(self, call: Callable[[], T], /) -> T: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What a probe may use besides its own parameters."""
+
+    root: Path
+    """The folder of captain.yaml: root of every relative path, cwd of every program."""
+    repo: Path | None
+    """The git work tree, or None where there is none."""
+    timeout: timedelta
+    """What is left for this attempt. The engine cancels at its end; a clean error before it is better."""
+    environ: Mapping[str, str]
+    """captain's own environment, without the declared secrets."""
+    secrets: Mapping[str, str]
+    """The declared secrets that are set. Values never reach a Measurement unmasked: the engine masks."""
+    blocking: Blocking
+    clock: Clock
+
+
+class Probe(BaseModel):
+    """Base of every kind. Fields are the kind's parameters, typed with `captain.fields`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: ClassVar[str]
+    """The YAML key, set by the decorator."""
+    default_expect: ClassVar[tuple[str, ...]] = ()
+    """Conditions of a step that gives none."""
+    on_error: ClassVar[Literal["fail", "unknown"]] = "unknown"
+    """What an unclear ProbeError means where the step does not say."""
+    network: ClassVar[bool] = False
+    """Whether it asks over a network, so that a step's `retry` applies."""
+    max_age: ClassVar[timedelta] = LIVE
+    """How long a result counts where the step does not say."""
+    safety: ClassVar[Literal["read", "active", "drill"]] = "read"
+    example: ClassVar[str] = ""
+    """A step's YAML that lints, as `captain explain` prints it."""
+
+    class Observes(TypedDict, total=False):
+        """Names, types and sentences of what the kind observes; each kind overrides it."""
+
+    def asks(self) -> str:
+        """The question in one line, templates as written: shown before the first answer."""
+        return self.kind
+
+    def programs(self) -> tuple[Program, ...]:
+        """Programs the probe starts that the file names: shown and accepted before the first run."""
+        return ()
+
+    async def measure(self, ctx: Context) -> Measurement:
+        """Ask once. Raises ProbeError when it could not ask."""
+        raise NotImplementedError
+
+
+probes: Registry[type[Probe]] = Registry("captain.probes", "captain.probes")
+
+RESERVED = frozenset(
+    (
+        *("tcp", "dns", "tls", "image", "service", "compose", "dockerfile", "ignore", "ci", "workflow", "report"),
+        *("sql", "migrations", "redis", "queue", "prometheus", "metrics", "logs", "backup", "docs", "source"),
+        *("load", "watch", "drill", "record", "score", "rollback"),
+    )
+)
+"""Kinds of later captains: accepted in files, noted by lint, their steps unknown."""
+
+
+def probe(name: str) -> Callable[[type[P]], type[P]]:
+    """Register a kind under its YAML key."""
+
+    def keep(cls: type[P]) -> type[P]:
+        cls.kind = name
+        probes.register(name)(cls)
+        return cls
+
+    return keep

@@ -1,0 +1,124 @@
+"""What a rollback strategy is: it takes the way back before the deploy, plans, and executes exactly that plan.
+
+A strategy is one file of this package, named as the strategy, with one class under `@strategy("container")`.
+`take` and `plan` only read. `execute` runs as its own process (`python -m captain.rollbacks DIR`) that outlives
+captain; it looks before every effect, so that a part which is started again goes on where it stopped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, ClassVar, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict
+
+from captain.effects import Program
+from captain.fields import Id
+from captain.probes import Blocking
+from captain.registry import Registry
+
+S = TypeVar("S", bound="Strategy")
+
+Say = Callable[[str], None]
+"""Says one line of progress; it reaches the screen and the attempt's output."""
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """The way back as it stands before the deploy."""
+
+    target: dict[str, Any]
+    """Everything needed to go back, plain JSON; may hold environment values, so it never reaches the log."""
+    to: str
+    """The target in one line: `1.3.9 sha256:9f3c…`."""
+    image: str | None = None
+    env_names: tuple[str, ...] = ()
+    ready: bool = True
+    why: str | None = None
+    """Why it is not ready."""
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line of a plan, as a person confirms it."""
+
+    verb: Literal["verify", "change", "stays", "not"]
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class RollbackContext:
+    """What a strategy may use."""
+
+    root: Path
+    environ: Mapping[str, str]
+    secrets: Mapping[str, str]
+    blocking: Blocking
+    resolve: Callable[[str], str]
+    """Resolves `${{ }}` in one text; raises CaptainError naming what is missing."""
+    values: Mapping[str, str] = field(default_factory=dict)
+    """CAPTAIN_RUN, CAPTAIN_VERSION and the like, for programs."""
+
+
+class Strategy(BaseModel):
+    """Base of every strategy. Fields are the keys of one entry of `rollback.plan`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: ClassVar[str]
+    example: ClassVar[str] = ""
+
+    id: Id
+
+    @property
+    def part_timeout(self) -> timedelta:
+        """How long one part may take before the shim ends it."""
+        raise NotImplementedError
+
+    def programs(self) -> tuple[Program, ...]:
+        """Programs it starts, to be trusted before the deploy section opens."""
+        return ()
+
+    async def take(self, ctx: RollbackContext) -> Taken:
+        """Read the way back and prove that it exists. Never raises for a missing target: `ready` is False."""
+        raise NotImplementedError
+
+    async def plan(self, target: Mapping[str, Any], ctx: RollbackContext) -> list[Line]:
+        """What `execute` would do now, without doing it."""
+        raise NotImplementedError
+
+    def command(self, target: Mapping[str, Any], ctx: RollbackContext) -> Command:
+        """What the shim starts for this part."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """What the shim starts: a program of the file's, or this package as a process of its own."""
+
+    how: Literal["run", "shell", "api"]
+    argv: tuple[str, ...]
+    shown: tuple[str, ...]
+    """The arguments as written, secrets as references: what the log records."""
+    cwd: Path
+    env: Mapping[str, str]
+
+
+strategies: Registry[type[Strategy]] = Registry("captain.rollbacks", "captain.rollbacks")
+
+RESERVED = frozenset(["swarm", "compose", "git", "http"])
+"""Strategies of later captains: accepted in files, noted by lint, never ready."""
+
+
+def strategy(name: str) -> Callable[[type[S]], type[S]]:
+    """Register a strategy under its name."""
+
+    def keep(cls: type[S]) -> type[S]:
+        cls.name = name
+        strategies.register(name)(cls)
+        return cls
+
+    return keep
