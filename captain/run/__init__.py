@@ -1,0 +1,464 @@
+"""A Run is the fold of its entries: nothing here reads a file, a clock or a system.
+
+`apply` takes one recorded event; live and replayed runs are therefore the same value. What a run's steps,
+gates and keys mean for a person is derived in `run.status`, `run.gates` and `run.allowed`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from types import MappingProxyType
+from typing import Any, Literal
+
+from captain.clock import parse_stamp
+from captain.events import Recorded
+from captain.measurement import Verdict
+from captain.release import Image, Release
+
+_NOTHING: Mapping[str, Any] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """One recorded measurement of a step."""
+
+    event: Recorded
+
+    @property
+    def seq(self) -> int:
+        return self.event.seq
+
+    @property
+    def step(self) -> str:
+        return str(self.event.data["step"])
+
+    @property
+    def verdict(self) -> Verdict:
+        return Verdict(self.event.data["verdict"])
+
+    @property
+    def message(self) -> str:
+        return str(self.event.data["message"])
+
+    @property
+    def definition(self) -> str:
+        return str(self.event.data["definition"])
+
+    @property
+    def attempts(self) -> int:
+        return int(self.event.data["attempts"])
+
+    @property
+    def attempt(self) -> str | None:
+        """The attempt of an action it observed."""
+        value = self.event.data["attempt"]
+        return None if value is None else str(value)
+
+    @property
+    def purpose(self) -> str:
+        return str(self.event.data["purpose"])
+
+    @property
+    def at(self) -> datetime:
+        """When the measuring ended: the entry's own time."""
+        return self.event.at
+
+    @property
+    def max_age_ms(self) -> int:
+        """How long it counts; 0 means as long as its section is open."""
+        return int(self.event.data["max_age_ms"])
+
+    @property
+    def observed(self) -> Mapping[str, Any]:
+        """Scalars; durations as text in seconds, doubles as decimal text."""
+        value: Mapping[str, Any] = self.event.data["observed"]
+        return value
+
+    @property
+    def conditions(self) -> tuple[Mapping[str, Any], ...]:
+        return tuple(self.event.data["conditions"])
+
+    @property
+    def unmet(self) -> frozenset[str]:
+        """Conditions that were false or unknown: what a waiver given now would cover."""
+        return frozenset(
+            str(one["expect"])
+            for one in self.conditions
+            if one["role"] == "expect" and one["verdict"] in (Verdict.FAIL, Verdict.UNKNOWN)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class SignOff:
+    """A person's decision on a step, a gate or the review."""
+
+    event: Recorded
+
+    @property
+    def seq(self) -> int:
+        return self.event.seq
+
+    @property
+    def on(self) -> str:
+        return str(self.event.data["on"])
+
+    @property
+    def target(self) -> str:
+        return str(self.event.data["target"])
+
+    @property
+    def meaning(self) -> str:
+        return str(self.event.data["meaning"])
+
+    @property
+    def by(self) -> str:
+        return self.event.actor.name
+
+    @property
+    def note(self) -> str:
+        return str(self.event.data["note"])
+
+    @property
+    def expires(self) -> datetime | None:
+        value = self.event.data["expires"]
+        return None if value is None else parse_stamp(value)
+
+
+@dataclass(frozen=True, slots=True)
+class Waiver:
+    """A blocker or warning that may stay unmet until a day."""
+
+    event: Recorded
+
+    @property
+    def seq(self) -> int:
+        return self.event.seq
+
+    @property
+    def step(self) -> str:
+        return str(self.event.data["step"])
+
+    @property
+    def expires(self) -> datetime:
+        return parse_stamp(self.event.data["expires"])
+
+    @property
+    def covers(self) -> frozenset[str]:
+        return frozenset(self.event.data["conditions"])
+
+    @property
+    def by(self) -> str:
+        return self.event.actor.name
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One start of an action or of a rollback part, as far as the log knows it."""
+
+    intent: Recorded
+    started: Recorded | None = None
+    finished: Recorded | None = None
+    resolved: Recorded | None = None
+
+    @property
+    def id(self) -> str:
+        return str(self.intent.data["attempt"])
+
+    @property
+    def step(self) -> str | None:
+        value = self.intent.data["step"]
+        return None if value is None else str(value)
+
+    @property
+    def part(self) -> str | None:
+        value = self.intent.data["part"]
+        return None if value is None else str(value)
+
+    @property
+    def external(self) -> bool:
+        return bool(self.intent.data["how"] == "external")
+
+    @property
+    def outcome(self) -> str | None:
+        """exited, signalled, timed_out, cancelled or lost; None while nothing is known to have ended."""
+        return None if self.finished is None else str(self.finished.data["outcome"])
+
+    @property
+    def exit_code(self) -> int | None:
+        return None if self.finished is None else self.finished.data["exit_code"]
+
+    @property
+    def succeeded(self) -> bool:
+        return self.outcome == "exited" and self.exit_code == 0
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """A gate's go, and what it opened."""
+
+    event: Recorded
+
+    @property
+    def section(self) -> str:
+        return str(self.event.data["section"])
+
+    @property
+    def go(self) -> bool:
+        return bool(self.event.data["decision"] == "go")
+
+    @property
+    def risk(self) -> tuple[str, ...]:
+        return tuple(self.event.data["risk"])
+
+
+@dataclass(frozen=True, slots=True)
+class Rollback:
+    """A rollback under way or ended."""
+
+    intent: Recorded
+    attempts: tuple[str, ...] = ()
+    """Attempts of its parts, in order."""
+    end: Recorded | None = None
+
+    @property
+    def id(self) -> str:
+        return str(self.intent.data["rollback"])
+
+    @property
+    def to(self) -> Release:
+        return _release(self.intent.data["to"])
+
+
+Phase = Literal["pre", "deploy", "post"]
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One walk of one checklist for one release: what its entries say and nothing more."""
+
+    id: str
+    kind: str
+    service: str
+    environment: str
+    protected: bool
+    checklist: str
+    release: Release
+    start: Recorded
+    previous: Release | None = None
+    previous_source: str | None = None
+    previous_differs: bool = False
+    files: tuple[Mapping[str, Any], ...] = ()
+    """The pinned files, the newest adopted ones: path, sha256, evidence."""
+    results: Mapping[str, Result] = _NOTHING
+    """The newest result of each step that counts, by step id."""
+    before: Mapping[str, Result] = _NOTHING
+    """What was measured when the deploy section opened."""
+    verified: Mapping[str, Result] = _NOTHING
+    """What the rollback's verification saw."""
+    sign_offs: tuple[SignOff, ...] = ()
+    waivers: tuple[Waiver, ...] = ()
+    withdrawn: frozenset[int] = frozenset()
+    decisions: Mapping[str, Decision] = _NOTHING
+    """The go or no-go that stands, by section id; a reopened section has none."""
+    opened: str | None = None
+    """The section that the last go opened; None before the first go."""
+    attempts: Mapping[str, Attempt] = _NOTHING
+    point: Recorded | None = None
+    """The way back, as it was taken before the deploy section opened."""
+    no_way_back: str | None = None
+    """The reason why the deploy section was opened without one."""
+    rollback: Rollback | None = None
+    end: Recorded | None = None
+    last: Recorded | None = None
+    """The newest entry folded."""
+    entries: int = 0
+    adopted: frozenset[str] = field(default=frozenset())
+
+    @property
+    def ended(self) -> bool:
+        return self.end is not None
+
+    @property
+    def started_anything(self) -> bool:
+        """Whether this run has started, or was about to start, any effect."""
+        return any(attempt.step is not None for attempt in self.attempts.values())
+
+    @property
+    def deploy_started_at(self) -> datetime | None:
+        """When the first effect was about to start."""
+        first = next((one for one in self.attempts.values() if one.step is not None), None)
+        return None if first is None else first.intent.at
+
+    @property
+    def state(self) -> str:
+        """completed, aborted, superseded, rolled_back, rollback_incomplete, checked; else open or rolling_back."""
+        if self.end is not None:
+            return str(self.end.data["state"])
+        if self.rollback is not None:
+            return str(self.rollback.end.data["state"]) if self.rollback.end else "rolling_back"
+        return "open"
+
+    def attempts_of(self, step: str) -> list[Attempt]:
+        """The attempts of an action step, oldest first."""
+        return [one for one in self.attempts.values() if one.step == step]
+
+    def attempt_of(self, step: str) -> Attempt | None:
+        """The newest attempt of an action step."""
+        found = self.attempts_of(step)
+        return found[-1] if found else None
+
+    def signed(self, on: str, target: str) -> list[SignOff]:
+        """Sign-offs on a step or gate that were not withdrawn, the newest of each person only."""
+        newest: dict[str, SignOff] = {}
+        for one in self.sign_offs:
+            if one.on == on and one.target == target and one.seq not in self.withdrawn:
+                newest[one.by.casefold()] = one
+        return list(newest.values())
+
+    def waiver(self, step: str) -> Waiver | None:
+        """The newest waiver of a step that was not withdrawn."""
+        return next((one for one in reversed(self.waivers) if one.step == step and one.seq not in self.withdrawn), None)
+
+
+def fold(events: Iterable[Recorded]) -> Run | None:
+    """The run of these entries; None without a run.start."""
+    run: Run | None = None
+    for event in events:
+        run = apply(run, event)
+    return run
+
+
+def apply(run: Run | None, event: Recorded) -> Run | None:
+    """The run after one more entry. Entries of other runs and unknown types change nothing."""
+    if event.type == "run.start":
+        return _start(event) if run is None else run
+    if run is None or event.run != run.id:
+        return run
+    step = _STEPS.get(event.type)
+    after = run if step is None else step(run, event)
+    return replace(after, last=event, entries=run.entries + 1)
+
+
+def _start(event: Recorded) -> Run:
+    data = event.data
+    previous = data["previous"]
+    return Run(
+        id=event.run,
+        kind=data["kind"],
+        service=data["service"],
+        environment=data["environment"],
+        protected=data["protected"],
+        checklist=data["checklist"],
+        release=_release(data),
+        start=event,
+        previous=None if previous is None else _release(previous),
+        previous_source=None if previous is None else previous["source"],
+        previous_differs=False if previous is None else previous["differs"],
+        files=tuple(data["files"]),
+        last=event,
+        entries=1,
+    )
+
+
+def _release(data: Mapping[str, Any]) -> Release:
+    images = {
+        name: Image(one["ref"], one["pinned"], one["digest"], one["basis"]) for name, one in data["images"].items()
+    }
+    return Release(data["version"], data["commit"], data.get("tag"), data.get("untagged", False), images)
+
+
+def _put(mapping: Mapping[str, Any], key: str, value: Any) -> Mapping[str, Any]:
+    return MappingProxyType({**mapping, key: value})
+
+
+def _result(run: Run, event: Recorded) -> Run:
+    result = Result(event)
+    if result.purpose == "before":
+        return replace(run, before=_put(run.before, result.step, result))
+    if result.purpose == "verify":
+        return replace(run, verified=_put(run.verified, result.step, result))
+    return replace(run, results=_put(run.results, result.step, result))
+
+
+def _changed(run: Run, event: Recorded) -> Run:
+    if event.data["decision"] != "adopt":
+        return run
+    # Changed steps lose their results and sign-offs; sign-offs go by their definition, which no longer matches.
+    gone = {*event.data["changed"], *event.data["removed"]}
+    results = MappingProxyType({step: one for step, one in run.results.items() if step not in gone})
+    return replace(run, files=tuple(event.data["files"]), results=results, adopted=run.adopted | gone)
+
+
+def _gate(run: Run, event: Recorded) -> Run:
+    decision = Decision(event)
+    after = replace(run, decisions=_put(run.decisions, decision.section, decision))
+    if decision.go:
+        after = replace(after, opened=event.data["opens"] or run.opened)
+    if event.data["no_way_back"] is not None:
+        after = replace(after, no_way_back=event.data["no_way_back"])
+    return after
+
+
+def _reopened(run: Run, event: Recorded) -> Run:
+    section = event.data["section"]
+    seq = run.decisions[section].event.seq if section in run.decisions else 0
+    left = {name: one for name, one in run.decisions.items() if one.event.seq < seq}
+    return replace(run, decisions=MappingProxyType(left), opened=section, point=None, no_way_back=None)
+
+
+def _intent(run: Run, event: Recorded) -> Run:
+    attempt = Attempt(event)
+    after = replace(run, attempts=_put(run.attempts, attempt.id, attempt))
+    if run.rollback is not None and event.data["rollback"] == run.rollback.id:
+        after = replace(after, rollback=replace(run.rollback, attempts=(*run.rollback.attempts, attempt.id)))
+    return after
+
+
+def _attempt(which: str) -> Callable[[Run, Recorded], Run]:
+    def put(run: Run, event: Recorded) -> Run:
+        attempt = run.attempts.get(event.data["attempt"])
+        if attempt is None:
+            return run
+        if which == "started":
+            attempt = replace(attempt, started=event)
+        elif which == "finished":
+            # What a process said of itself stands; "lost" only ever fills a gap.
+            if attempt.finished is not None and event.data["outcome"] == "lost":
+                return run
+            attempt = replace(attempt, finished=event)
+        else:
+            attempt = replace(attempt, resolved=event)
+        return replace(run, attempts=_put(run.attempts, attempt.id, attempt))
+
+    return put
+
+
+def _rollback_end(run: Run, event: Recorded) -> Run:
+    if run.rollback is None or run.rollback.id != event.data["rollback"]:
+        return run
+    return replace(run, rollback=replace(run.rollback, end=event))
+
+
+def _rollback_intent(run: Run, event: Recorded) -> Run:
+    return replace(run, rollback=Rollback(event), verified=_NOTHING)
+
+
+_STEPS: Mapping[str, Callable[[Run, Recorded], Run]] = {
+    "checklist.changed": _changed,
+    "step.result": _result,
+    "signoff": lambda run, event: replace(run, sign_offs=(*run.sign_offs, SignOff(event))),
+    "waiver": lambda run, event: replace(run, waivers=(*run.waivers, Waiver(event))),
+    "signoff.withdraw": lambda run, event: replace(run, withdrawn=run.withdrawn | {event.data["of"]}),
+    "gate.decision": _gate,
+    "section.reopened": _reopened,
+    "rollback.point": lambda run, event: replace(run, point=event),
+    "rollback.intent": _rollback_intent,
+    "rollback.end": _rollback_end,
+    "action.intent": _intent,
+    "action.started": _attempt("started"),
+    "action.finished": _attempt("finished"),
+    "action.resolved": _attempt("resolved"),
+    "run.end": lambda run, event: replace(run, end=event),
+}

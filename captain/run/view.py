@@ -1,0 +1,76 @@
+"""One moment of a run for a face to draw: the run, its files, the time, and what is alive. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from captain.run import Run
+
+if TYPE_CHECKING:
+    from captain.checklist import Section, Step, Target
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """What `status`, `gate` and `allowed` are derived from."""
+
+    run: Run
+    target: Target
+    now: datetime
+    definitions: Mapping[str, str]
+    """Digest of each step's definition, by step id."""
+    skipped: Mapping[str, str] = field(default_factory=dict)
+    """Steps that do not apply in this run by their own `when`, with the reason."""
+    alive: frozenset[str] = frozenset()
+    """Attempts whose process is known to live."""
+    asking: frozenset[str] = frozenset()
+    """Steps being measured now."""
+    me: str = ""
+    """Name of the actor at this face."""
+    lock_holder: str | None = None
+    """Who else holds the lock: name and since; None when free or ours."""
+    lock_mine: bool = False
+    read_only: bool = False
+    stopped: str | None = None
+    """Why nothing can be recorded any more."""
+    untrusted: bool = False
+    """Whether the files' commands were not accepted yet."""
+
+    @property
+    def section(self) -> Section | None:
+        """The open section; None when the run has ended or every section is closed."""
+        return open_section(self.run, self.target)
+
+    def step(self, step_id: str) -> tuple[Section, Step] | None:
+        return self.target.checklist.find(step_id)
+
+
+def open_section(run: Run, target: Target) -> Section | None:
+    """The section whose gate is next."""
+    if run.ended:
+        return None
+    sections = target.checklist.sections
+    if run.opened is None:
+        return sections[0] if sections else None
+    current = target.checklist.section(run.opened)
+    decision = run.decisions.get(run.opened)
+    return None if current is None or (decision is not None and decision.go) else current
+
+
+def section_after(target: Target, section_id: str) -> Section | None:
+    """The section that a go for `section_id` opens."""
+    sections = target.checklist.sections
+    at = next((index for index, one in enumerate(sections) if one.id == section_id), len(sections))
+    return sections[at + 1] if at + 1 < len(sections) else None
+
+
+def section_state(run: Run, target: Target, section_id: str) -> str:
+    """closed, open or ahead."""
+    decision = run.decisions.get(section_id)
+    if decision is not None and decision.go:
+        return "closed"
+    current = open_section(run, target)
+    return "open" if current is not None and current.id == section_id else "ahead"
