@@ -1,0 +1,1 @@
+"""Panels and bars that screens share."""
