@@ -1,253 +1,243 @@
-"""Every entry of the log as one line in plain words. Knows the entry types; knows no run, no screen, no colour."""
+"""One line in plain words for every entry, for the screen, `show` and the timeline exports. Pure.
+
+Texts hold what people and systems wrote: a face passes them through its own kind of escaping.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
 
-from captain.clock import parse_stamp
 from captain.events import Recorded
-from captain.safe import safe
 
-Titles = Mapping[str, str]
-"""What people call a step, section or attempt, by id; an id that is missing stands for itself."""
+Tone = Literal["plain", "quiet", "good", "warning", "bad", "loud"]
+"""How much of a hand it needs: `bad` failed, `warning` unknown or stale, `loud` a person's grave decision."""
 
-LIMIT = 400
-"""Characters of a sentence; the entry itself holds the rest."""
+CAPTAIN = "captain"
 
 
-def sentence(event: Recorded, titles: Titles | None = None) -> str:
-    """What happened, without who and when: `go for Pre-deployment, typed production`. One displayable line."""
-    spell = _SENTENCES.get(event.type)
-    text = event.type if spell is None else spell(event.data, titles or {})
-    return safe(text, LIMIT)
+@dataclass(frozen=True, slots=True)
+class Sentence:
+    """What happened, and who did it."""
+
+    who: str
+    """A person, or `captain` for what it measured or saw by itself."""
+    text: str
+    tone: Tone = "plain"
 
 
-def attempt_titles(events: Iterable[Recorded], titles: Titles | None = None) -> dict[str, str]:
-    """`titles` and, for every attempt that these entries start, the title of its step or rollback part."""
-    known = dict(titles or {})
-    for event in events:
-        if event.type == "action.intent":
-            name = event.data["step"] or event.data["part"] or event.data["attempt"]
-            known[event.data["attempt"]] = known.get(name, name)
-    return known
+_TONES: Mapping[str, Tone] = {"pass": "plain", "warn": "warning", "unknown": "warning", "fail": "bad"}
+_GLYPHS = {"pass": "✓ pass", "warn": "! warn", "unknown": "? unknown", "fail": "✗ FAIL"}
 
 
-def span(milliseconds: int) -> str:
-    """A length of time as people say it: 812 ms, 41 s, 1 m 48 s, 2 h 5 m, 12 d."""
+def sentence(event: Recorded, titles: Mapping[str, str] | None = None) -> Sentence:
+    """The line for one entry. `titles` names steps and sections by id; without them ids stand."""
+    told = _TELL.get(event.type)
+    names = titles or {}
+    if told is None:
+        return Sentence(event.actor.name, event.type, "quiet")
+    return told(event, lambda key: names.get(key, key))
+
+
+Titles = Callable[[str], str]
+
+
+def _by(event: Recorded, text: str, tone: Tone = "plain") -> Sentence:
+    return Sentence(event.actor.name, text, tone)
+
+
+def _self(text: str, tone: Tone = "plain") -> Sentence:
+    return Sentence(CAPTAIN, text, tone)
+
+
+def _quote(text: str | None) -> str:
+    return f'  "{text}"' if text else ""
+
+
+def _label(release: Mapping[str, Any]) -> str:
+    return release["version"] or (release["commit"] or "")[:7] or "?"
+
+
+def took(milliseconds: int | None) -> str:
+    """`812 ms`, `1.2 s`, `41 s`, `1 m 48 s`; empty for None."""
+    if milliseconds is None:
+        return ""
     if milliseconds < 1000:
         return f"{milliseconds} ms"
-    seconds = milliseconds // 1000
-    if seconds < 10 and milliseconds % 1000 >= 100:
+    if milliseconds < 10_000:
         return f"{milliseconds / 1000:.1f} s"
-    if seconds < 60:
-        return f"{seconds} s"
-    minutes, seconds = divmod(seconds, 60)
-    if minutes < 60:
-        return f"{minutes} m {seconds} s" if seconds else f"{minutes} m"
-    hours, minutes = divmod(minutes, 60)
-    if hours < 48:
-        return f"{hours} h {minutes} m" if minutes else f"{hours} h"
-    return f"{hours // 24} d"
+    minutes, seconds = divmod(milliseconds // 1000, 60)
+    return f"{minutes} m {seconds} s" if minutes else f"{seconds} s"
 
 
-def _named(titles: Titles, ident: str | None) -> str:
-    return "the run" if ident is None else titles.get(ident, ident)
+def _started(event: Recorded, title: Titles) -> Sentence:
+    data = event.data
+    what = {"check": "checked", "rollback": "opened a rollback run of"}.get(data["kind"], "opened a run of")
+    over = f" over {_label(data['previous'])}" if data["previous"] else ""
+    differs = (
+        "; what runs is not the last completed release" if data["previous"] and data["previous"]["differs"] else ""
+    )
+    text = f"{what} {data['checklist']} for {data['service']} {_label(data)} in {data['environment']}{over}{differs}"
+    return _by(event, text, "warning" if differs else "plain")
 
 
-def _tail(text: str | None, before: str = ": ") -> str:
-    return f"{before}{text}" if text else ""
+def _ended(event: Recorded, title: Titles) -> Sentence:
+    data = event.data
+    state = data["state"].replace("_", " ")
+    left = f"; left running: {data['left_running']}" if data["left_running"] else ""
+    tone: Tone = "good" if state in ("completed", "checked") else "bad" if state == "rollback incomplete" else "loud"
+    return _by(event, f"run {state}, {data['verdict']}{_quote(data['reason'])}{left}", tone)
 
 
-def _short(digest: str) -> str:
-    return f"sha256:{digest.removeprefix('sha256:')[:4]}…"
-
-
-def _release(data: Mapping[str, Any]) -> str:
-    commit = (data["commit"] or "")[:7]
-    return " ".join(part for part in (data["version"], commit) if part) or "?"
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
-
-
-def _day(stamp: str) -> str:
-    moment = parse_stamp(stamp)
-    return f"{moment.day} {moment:%b}"
-
-
-def _clock_step(data: Mapping[str, Any], titles: Titles) -> str:
-    if data["cause"] == "backwards":
-        return f"the clock went back: it was {parse_stamp(data['before']):%H:%M:%S} UTC before"
-    return f"the clock drifted by {span(abs(data['drift_ms']))}"
-
-
-def _run_start(data: Mapping[str, Any], titles: Titles) -> str:
-    verb = {"release": "opened the run", "check": "checked", "rollback": "opened a rollback"}[data["kind"]]
-    previous = data["previous"]
-    over = f" over {_release(previous)}" if previous is not None else ""
-    return f"{verb}: {data['service']} {_release(data)} in {data['environment']}{over}, checklist {data['checklist']}"
-
-
-def _run_end(data: Mapping[str, Any], titles: Titles) -> str:
-    left = _tail(data["left_running"], "; left running: ")
-    review = f"; review due {_day(data['review_due'])}" if data["review_due"] else ""
-    return f"{_STATES[data['state']]}, {_verdict(data['verdict'])}{_tail(data['reason'])}{left}{review}"
-
-
-_STATES = {
-    "completed": "run completed",
-    "aborted": "run aborted",
-    "superseded": "run superseded",
-    "rolled_back": "run rolled back",
-    "rollback_incomplete": "run ended, rollback incomplete",
-    "checked": "check done",
-}
-
-
-def _verdict(word: str) -> str:
-    return "FAIL" if word == "fail" else word
-
-
-def _checklist_changed(data: Mapping[str, Any], titles: Titles) -> str:
-    words = [f"{len(data[key])} {key}" for key in ("changed", "added", "removed") if data[key]]
-    what = ", ".join(words) or "no step differs"
-    if data["decision"] == "keep":
-        return f"the files changed ({what}): kept the pinned checklist"
-    return f"took the changed checklist: {what}"
-
-
-def _step_result(data: Mapping[str, Any], titles: Titles) -> str:
-    lead = {"before": "before the deployment: ", "verify": "after the rollback: "}.get(data["purpose"], "")
+def _result(event: Recorded, title: Titles) -> Sentence:
+    data = event.data
+    verdict = data["verdict"]
     tries = f" on try {data['attempts']}" if data["attempts"] > 1 else ""
-    return f"{lead}{_named(titles, data['step'])} {_verdict(data['verdict'])}{tries}{_tail(data['message'], '  ')}"
+    why = "" if verdict == "pass" else f"  {data['message']}"
+    before = {"before": "before: ", "verify": "verification: "}.get(data["purpose"], "")
+    return _self(f"{before}{title(data['step'])} {_GLYPHS[verdict]}{tries}{why}", _TONES[verdict])
 
 
-def _signoff(data: Mapping[str, Any], titles: Titles) -> str:
-    target = _named(titles, data["target"])
-    what = {"gate": f"the gate of {target}", "review": "the review"}.get(data["on"], target)
-    if data["meaning"] == "not_applicable":
-        said = f"called {what} not applicable"
-    elif data["meaning"] == "countersign":
-        said = f"countersigned entry {data['of']}"
-    else:
-        said = f"{'approved' if data['meaning'] == 'approve' else 'rejected'} {what}"
-    roles = f" as {', '.join(data['roles'])}" if data["roles"] else ""
-    unchecked = "" if data["role_checked"] or not data["roles"] else " (role not checked)"
-    return f"{said}{roles}{unchecked}{_tail(data['note'])}"
+def _signed(event: Recorded, title: Titles) -> Sentence:
+    data = event.data
+    meaning = {
+        "approve": "approved",
+        "reject": "rejected",
+        "not_applicable": "called not applicable:",
+        "countersign": "countersigned",
+    }[data["meaning"]]
+    what = {"gate": "the gate of ", "review": "the "}.get(data["on"], "")
+    asserted = "  (name asserted)" if event.actor.asserted else ""
+    unchecked = "" if data["role_checked"] or not data["roles"] else "  (role not checked)"
+    tone: Tone = "bad" if data["meaning"] == "reject" else "plain"
+    return _by(event, f"{meaning} {what}{title(data['target'])}{_quote(data['note'])}{unchecked}{asserted}", tone)
 
 
-def _waiver(data: Mapping[str, Any], titles: Titles) -> str:
-    return (
-        f"waived {_named(titles, data['step'])} till {_day(data['expires'])}, "
-        f"owner {data['owner']}{_tail(data['reason'])}"
-    )
+def _waived(event: Recorded, title: Titles) -> Sentence:
+    data = event.data
+    return _by(event, f"waived {title(data['step'])} till {data['expires'][:10]}{_quote(data['reason'])}", "warning")
 
 
-def _gate(data: Mapping[str, Any], titles: Titles) -> str:
-    section = _named(titles, data["section"])
+def _gate(event: Recorded, title: Titles) -> Sentence:
+    data = event.data
+    risk = f" with risk: {', '.join(data['risk'])}" if data["risk"] else ""
     if data["decision"] == "no_go":
-        return f"no-go for {section}{_tail(data['note'])}"
-    extra = [f"with risk: {', '.join(data['risk'])}"] if data["risk"] else []
-    if data["overridden"]:
-        extra.append(f"{_count(len(data['overridden']), 'step')} overridden")
-    if data["confirmed"]:
-        extra.append(f"typed {data['confirmed']}")
-    if data["no_way_back"] is not None:
-        extra.append(f"no way back{_tail(data['no_way_back'])}")
-    return f"go for {section}" + "".join(f", {text}" for text in extra) + _tail(data["note"])
+        return _by(event, f"no-go for {title(data['section'])}{_quote(data['note'])}", "bad")
+    over = f"; overridden: {', '.join(title(one['step']) for one in data['overridden'])}" if data["overridden"] else ""
+    back = f"; no way back: {data['no_way_back']}" if data["no_way_back"] else ""
+    loud = bool(over or back)
+    text = f"go for {title(data['section'])}{risk}{over}{back}{_quote(data['note'])}"
+    return _by(event, text, "bad" if loud else "warning" if risk else "good")
 
 
-def _lock_take(data: Mapping[str, Any], titles: Titles) -> str:
-    holder = data["holder"]
-    return f"took the lock over from {holder['name']} on {holder['host']}{_tail(data['reason'])}"
+def _point(event: Recorded, title: Titles) -> Sentence:
+    broken = [f"{one['id']}: {one['why'] or 'not ready'}" for one in event.data["targets"] if not one["ready"]]
+    if broken:
+        return _self(f"way back NOT ready: {'; '.join(broken)}", "bad")
+    ways = ", ".join(f"{one['id']} → {one['to']}" for one in event.data["targets"])
+    return _self(f"way back taken: {ways}" if ways else "no rollback is written down for this service")
 
 
-def _point(data: Mapping[str, Any], titles: Titles) -> str:
-    targets = data["targets"]
-    missing = [one for one in targets if not one["ready"]]
-    if missing:
-        why = "; ".join(f"{one['id']}{_tail(one['why'])}" for one in missing)
-        return f"the way back is NOT ready: {why}"
-    return "took the way back: " + (", ".join(f"{one['id']} → {one['to']}" for one in targets) or "nothing to go back")
-
-
-def _rollback_intent(data: Mapping[str, Any], titles: Titles) -> str:
-    typed = f", typed {data['confirmed']}" if data["confirmed"] else ""
-    stops = f", stops {', '.join(_named(titles, one) for one in data['stops'])}" if data["stops"] else ""
-    return (
-        f"roll back to {_release(data['to'])}: {_count(len(data['parts']), 'part')}{stops}{typed}, "
-        f"plan {_short(data['plan_sha256'])}"
-    )
-
-
-def _rollback_end(data: Mapping[str, Any], titles: Titles) -> str:
-    good = sum(one["verdict"] in ("pass", "warn") for one in data["verified"])
-    verified = f", {good} of {len(data['verified'])} verified" if data["verified"] else ""
-    said = "rolled back" if data["state"] == "rolled_back" else "rollback incomplete"
-    return f"{said} in {span(data['duration_ms'])}{verified}{_tail(data['why'])}{_tail(data['cause'], '; cause: ')}"
-
-
-def _intent(data: Mapping[str, Any], titles: Titles) -> str:
-    name = _named(titles, data["step"] or data["part"] or data["attempt"])
-    verb = "repeats" if data["retry_of"] else "starts"
+def _intent(event: Recorded, title: Titles) -> Sentence:
+    data = event.data
+    if data["part"] is not None:
+        return _by(event, f"rollback of {data['part']} begins")
+    again = " again" if data["retry_of"] else ""
+    step = title(data["step"]) if data["step"] else "an action"
     if data["how"] == "external":
-        return f"expects {name}, done by somebody else"
-    return f"{verb} {name}{_tail(' '.join(data['argv']), '  ')}"
+        return _by(event, f"expects {step}{again}")
+    return _by(event, f"starts {step}{again}: {' '.join(data['argv'])}")
 
 
-def _finished(data: Mapping[str, Any], titles: Titles) -> str:
-    ended = {
-        "exited": f"exited with {data['exit_code']}",
-        "signalled": f"was ended by {data['signal']}",
-        "timed_out": "ran out of time and was stopped",
-        "cancelled": "was stopped",
-        "lost": "was lost: nobody saw its end",
-    }[data["outcome"]]
-    took = "" if data["duration_ms"] is None else f" after {span(data['duration_ms'])}"
+def _finished(event: Recorded, title: Titles) -> Sentence:
+    data = event.data
+    outcome = data["outcome"]
+    if outcome == "exited":
+        how = f"ended with exit {data['exit_code']}"
+    else:
+        how = {"signalled": f"killed by {data['signal']}", "timed_out": "timed out"}.get(outcome, outcome)
+    spent = f" after {took(data['duration_ms'])}" if data["duration_ms"] is not None else ""
     left = f"; still alive: {', '.join(data['survivors'])}" if data["survivors"] else ""
-    return f"{_named(titles, data['attempt'])} {ended}{took}{left}"
+    good = outcome == "exited" and data["exit_code"] == 0
+    return _self(f"action {how}{spent}{left}", "plain" if good and not left else "warning")
 
 
-def _resolved(data: Mapping[str, Any], titles: Titles) -> str:
-    outcome = {"applied": "applied", "not_applied": "not applied", "partial": "applied in part"}[data["outcome"]]
-    by = "as captain saw" if data["by"] == "observation" else "by word of a person"
-    return f"{_named(titles, data['attempt'])} {outcome}, {by}{_tail(data['note'])}"
+def _resolved(event: Recorded, title: Titles) -> Sentence:
+    data = event.data
+    outcome = data["outcome"].replace("_", " ")
+    if data["by"] == "observation":
+        return _self(f"action {outcome}, by what was observed")
+    return _by(event, f"says the action was {outcome}{_quote(data['note'])}", "warning")
 
 
-_SENTENCES: Mapping[str, Callable[[Mapping[str, Any], Titles], str]] = {
-    "log.open": lambda data, titles: "opened this log",
-    "clock.step": _clock_step,
-    "trust.given": lambda data, titles: f"accepted {_count(data['commands'], 'command')} {_short(data['digest'])}",
-    "run.start": _run_start,
-    "run.resume": lambda data, titles: (
-        "resumed the run" + (", its files have changed" if data["files_changed"] else "")
+def _rollback(event: Recorded, title: Titles) -> Sentence:
+    data = event.data
+    typed = f", typed {data['confirmed']}" if data["confirmed"] else ""
+    return _by(event, f"rolls back to {_label(data['to'])}{typed}", "loud")
+
+
+def _rolled(event: Recorded, title: Titles) -> Sentence:
+    data = event.data
+    why = f": {data['why']}" if data["why"] else ""
+    spent = took(data["duration_ms"])
+    if data["state"] == "rolled_back":
+        return _self(f"rolled back in {spent}, {len(data['verified'])} verified", "good")
+    return _self(f"rollback incomplete after {spent}{why}", "bad")
+
+
+def _changed(event: Recorded, title: Titles) -> Sentence:
+    data = event.data
+    if data["decision"] == "keep":
+        return _by(event, "keeps the files pinned at the start", "quiet")
+    moved = len(data["changed"]) + len(data["added"]) + len(data["removed"])
+    return _by(event, f"adopts the changed files: {moved} step{'' if moved == 1 else 's'} differ", "warning")
+
+
+_TELL: Mapping[str, Callable[[Recorded, Titles], Sentence]] = {
+    "log.open": lambda event, _: _by(event, "opened the log", "quiet"),
+    "clock.step": lambda event, _: _self(
+        f"the clock of {event.actor.host} moved by {took(abs(event.data['drift_ms']))}", "warning"
     ),
-    "run.suspended": lambda data, titles: f"left by {data['signal']}; the run stays open",
-    "run.emergency": lambda data, titles: f"EMERGENCY: {data['reason']}",
-    "run.end": _run_end,
-    "checklist.changed": _checklist_changed,
-    "step.result": _step_result,
-    "step.note": lambda data, titles: (
-        f"note: {data['text']}" if data["step"] is None else f"note on {_named(titles, data['step'])}: {data['text']}"
+    "trust.given": lambda event, _: _by(
+        event, f"accepted {event.data['commands']} commands, {event.data['digest'][:4]}…", "plain"
     ),
-    "signoff": _signoff,
-    "waiver": _waiver,
-    "signoff.withdraw": lambda data, titles: f"took back entry {data['of']}{_tail(data['note'])}",
+    "run.start": _started,
+    "run.resume": lambda event, _: _by(
+        event, "resumed" + ("; the files differ from the pinned ones" if event.data["files_changed"] else ""), "quiet"
+    ),
+    "run.suspended": lambda event, _: _by(event, f"stopped by {event.data['signal']}", "quiet"),
+    "run.emergency": lambda event, _: _by(event, f'declares an emergency  "{event.data["reason"]}"', "bad"),
+    "run.end": _ended,
+    "checklist.changed": _changed,
+    "step.result": _result,
+    "step.note": lambda event, title: _by(
+        event, f"notes{' on ' + title(event.data['step']) if event.data['step'] else ''}: {event.data['text']}"
+    ),
+    "signoff": _signed,
+    "waiver": _waived,
+    "signoff.withdraw": lambda event, _: _by(
+        event, f"takes back entry {event.data['of']}{_quote(event.data['note'])}", "warning"
+    ),
     "gate.decision": _gate,
-    "section.reopened": lambda data, titles: f"reopened {_named(titles, data['section'])}{_tail(data['reason'])}",
-    "lock.acquire": lambda data, titles: f"took the lock of {data['service']} in {data['environment']}",
-    "lock.release": lambda data, titles: "gave the lock back",
-    "lock.take": _lock_take,
+    "section.reopened": lambda event, title: _by(
+        event, f"reopened {title(event.data['section'])}{_quote(event.data['reason'])}", "warning"
+    ),
+    "lock.acquire": lambda event, _: _by(
+        event, f"holds the lock of {event.data['service']} in {event.data['environment']}", "quiet"
+    ),
+    "lock.release": lambda event, _: _by(event, "gave the lock back", "quiet"),
+    "lock.take": lambda event, _: _by(event, f"took the lock from {event.data['holder']['name']}", "loud"),
     "rollback.point": _point,
-    "rollback.intent": _rollback_intent,
-    "rollback.end": _rollback_end,
+    "rollback.intent": _rollback,
+    "rollback.end": _rolled,
     "action.intent": _intent,
-    "action.started": lambda data, titles: (
-        f"{_named(titles, data['attempt'])} runs" + ("" if data["pid"] is None else f" as process {data['pid']}")
+    "action.started": lambda event, _: _self(
+        f"action runs{', pid ' + str(event.data['pid']) if event.data['pid'] else ''}", "quiet"
     ),
     "action.finished": _finished,
     "action.resolved": _resolved,
-    "export.made": lambda data, titles: f"exported entries {data['first']} to {data['last']} as {data['format']}",
+    "export.made": lambda event, _: _by(
+        event, f"exported {event.data['format']}: entries {event.data['first']} to {event.data['last']}", "quiet"
+    ),
 }
