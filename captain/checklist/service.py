@@ -1,0 +1,101 @@
+"""captain.yaml: the service, its environments, people, release and way back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from pydantic import Field
+
+from captain.checklist.base import Ask, Model
+from captain.checklist.lists import Defaults
+from captain.fields import Bool, Duration, EnvName, Id, Name, Text
+from captain.rollbacks import Strategy
+
+
+class Input(Model):
+    id: Name
+    ask: Text
+    match: Text | None = None
+
+
+class RunningProbe(Model):
+    """How to read which release runs now."""
+
+    ask: Ask
+    version: Text
+    """The observation that holds the version, as a CEL expression: `json.version`."""
+
+
+class ReleaseRules(Model):
+    """How a version becomes a commit and images."""
+
+    tag: Text | None = None
+    images: Mapping[Name, Text] = Field(default_factory=dict)
+    running: RunningProbe | None = None
+
+
+class Trigger(Model):
+    """Of a later issue."""
+
+    watch: Text
+    when: Text
+    hold: Duration | None = Field(default=None, alias="for")
+    auto: Bool = False
+
+
+class ReservedStrategy(Model):
+    """An entry of the plan whose strategy this captain does not have yet; never ready."""
+
+    id: Id
+    strategy: str
+    params: Mapping[str, Any] = Field(default_factory=dict)
+
+
+class RollbackRules(Model):
+    """How to go back, written in deploy order; it runs reversed."""
+
+    plan: tuple[Strategy | ReservedStrategy, ...] = ()
+    verify: tuple[Text, ...] = ()
+    rto: Duration | None = None
+    triggers: tuple[Trigger, ...] = ()
+
+
+class Environment(Model):
+    """Merged over the top level key by key; lists are replaced."""
+
+    vars: Mapping[Name, Text] = Field(default_factory=dict)
+    secrets: tuple[EnvName, ...] | None = None
+    params: Mapping[Name, Text] = Field(default_factory=dict)
+    release: ReleaseRules | None = None
+    rollback: RollbackRules | None = None
+    checklists: tuple[Text, ...] | None = None
+    tier: Text | None = None
+    protected: Bool = False
+    allow: tuple[Literal["active", "drill"], ...] = ()
+
+
+class Service(Model):
+    """captain.yaml."""
+
+    service: Id
+    repo: Text | None = None
+    vars: Mapping[Name, Text] = Field(default_factory=dict)
+    secrets: tuple[EnvName, ...] = ()
+    params: Mapping[Name, Text] = Field(default_factory=dict)
+    inputs: tuple[Input, ...] = ()
+    environments: Mapping[Id, Environment] = Field(default_factory=dict)
+    people: Mapping[Text, tuple[Text, ...]] = Field(default_factory=dict)
+    """Roles by name; matched case-insensitively. Empty: every role rule is met by anyone."""
+    checklists: tuple[Text, ...] = ()
+    release: ReleaseRules = Field(default_factory=ReleaseRules)
+    rollback: RollbackRules = Field(default_factory=RollbackRules)
+    notify: Any = None
+    """Of a later issue."""
+    freeze: Any = None
+    """Of a later issue."""
+    defaults: Defaults = Field(default_factory=Defaults)
+
+    def roles_of(self, name: str) -> tuple[str, ...]:
+        """The roles of a person, empty for somebody the file does not name."""
+        return next((roles for person, roles in self.people.items() if person.casefold() == name.casefold()), ())

@@ -1,0 +1,172 @@
+"""One line of a checklist: what it asks, does, expects and who signs it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any, Literal
+
+from pydantic import Field
+
+from captain.checklist.base import (
+    ACTION_TIMEOUT,
+    EVERY,
+    OBSERVE_WITHIN,
+    Alias,
+    Ask,
+    Conditions,
+    Model,
+    Severity,
+    Texts,
+)
+from captain.checklist.signing import SignOffRules
+from captain.effects import Program
+from captain.fields import Bool, Duration, EnvName, Float, Id, Name, PositiveInt, Text
+
+
+class Retry(Model):
+    attempts: PositiveInt = 1
+    every: Duration = timedelta(seconds=2)
+
+
+class Observe(Model):
+    """How captain sees what an action did."""
+
+    asks: Mapping[str, Ask | Alias] = Field(default_factory=dict)
+    """By name; a single probe stands under ""."""
+    expect: Conditions = ()
+    warn: Conditions = ()
+    within: Duration = OBSERVE_WITHIN
+    every: Duration = EVERY
+    timeout: Duration | None = None
+    on_error: Literal["fail", "unknown"] | None = None
+
+
+class Action(Model):
+    """What a step does. Never retried; `defaults.timeout` and `retry` never apply."""
+
+    run: tuple[Text, ...] | Text | None = None
+    """Arguments, or one text for `sh -c` in which interpolation is refused."""
+    trigger: Mapping[str, Any] | None = None
+    """Of a later issue."""
+    external: Text | None = None
+    """Somebody else deploys; captain records that it is expected."""
+    env: Mapping[EnvName, Text] = Field(default_factory=dict)
+    cwd: Text = "."
+    timeout: Duration = ACTION_TIMEOUT
+    idempotent: Bool = False
+    no_return: Bool = False
+    confirm: Bool = False
+
+    def programs(self) -> tuple[Program, ...]:
+        """What must be trusted before it runs."""
+        if self.run is None:
+            return ()
+        return (Program(self.run, self.cwd, tuple(sorted(self.env))),)
+
+
+class Soak(Model):
+    """Of a later issue."""
+
+    duration: Duration = Field(alias="for")
+    coverage: Float = 0.95
+
+
+class Step(Model):
+    """One line of a checklist."""
+
+    id: Id
+    title: Text
+    why: Text | None = None
+    help: Text | None = None
+    link: Text | None = None
+    severity: Severity = "blocker"
+    tier: Texts = ()
+    """Tiers of environments in which the step exists; empty means all."""
+    when: Conditions = ()
+    needs: Texts = ()
+    """Steps of the same checklist that must have passed."""
+    weight: Float = 1.0
+
+    asks: Mapping[str, Ask | Alias] = Field(default_factory=dict)
+    """Probes by name; a single probe or alias stands under ""."""
+    manual: Text | None = None
+    action: Action | None = None
+    compare: Mapping[str, Any] | None = None
+    """Of a later issue."""
+
+    expect: Conditions = ()
+    """As written, or the kind's default where the file gives none."""
+    warn: Conditions = ()
+    observe: Observe | None = None
+    soak: Soak | None = None
+    max_age: Duration | None = None
+    on_error: Literal["fail", "unknown"] | None = None
+    timeout: Duration | None = None
+    retry: Retry | None = None
+    every: Duration | None = None
+    within: Duration | None = None
+    hold: Duration | None = Field(default=None, alias="for")
+    fail_after: PositiveInt = 1
+    in_order: Bool = False
+    params: Mapping[Name, Text] = Field(default_factory=dict)
+    """CEL constants as written, the service's, checklist's and environment's already merged in."""
+    sign_off: SignOffRules = ()
+    planned: Duration | None = None
+    disabled: Text | None = None
+    """The reason why it is switched off."""
+
+    @property
+    def kind(self) -> Literal["probe", "manual", "action", "compare"]:
+        """What the step is, whatever stands beside it."""
+        if self.action is not None:
+            return "action"
+        if self.manual is not None:
+            return "manual"
+        if self.compare is not None:
+            return "compare"
+        return "probe"
+
+    @property
+    def unmeasured(self) -> str | None:
+        """Why this captain cannot measure the step, or None: `probe ci: not measured by this captain yet`."""
+        if self.compare is not None:
+            return "compare: not measured by this captain yet"
+        if self.soak is not None:
+            return "soak: not measured by this captain yet"
+        if self.action is not None and self.action.trigger is not None:
+            return "action trigger: not started by this captain yet"
+        for ask in self.asks.values():
+            if isinstance(ask, Ask) and ask.probe is None:
+                return f"probe {ask.kind}: not measured by this captain yet"
+        return None
+
+    @property
+    def safety(self) -> Literal["read", "active", "drill"]:
+        """The most dangerous of its probes."""
+        levels = [ask.probe.safety for ask in self.asks.values() if isinstance(ask, Ask) and ask.probe]
+        return "drill" if "drill" in levels else "active" if "active" in levels else "read"
+
+    def programs(self) -> tuple[Program, ...]:
+        """What must be trusted before it is measured or run."""
+        asks = [*self.asks.values(), *(self.observe.asks.values() if self.observe else ())]
+        found = [p for ask in asks if isinstance(ask, Ask) and ask.probe for p in ask.probe.programs()]
+        return (*found, *(self.action.programs() if self.action else ()))
+
+    def definition(self) -> str:
+        """SHA-256 of what the step demands, without title, why, help and link: what sign-offs are bound to."""
+        plain = self.model_dump(mode="json", by_alias=True, exclude={"title", "why", "help", "link", "asks", "observe"})
+        plain["asks"] = _plain_asks(self.asks)
+        if self.observe is not None:
+            plain["observe"] = self.observe.model_dump(mode="json", exclude={"asks"})
+            plain["observe"]["asks"] = _plain_asks(self.observe.asks)
+        text = json.dumps(plain, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+        return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _plain_asks(asks: Mapping[str, Ask | Alias]) -> dict[str, Any]:
+    return {
+        name: {"alias": ask.step} if isinstance(ask, Alias) else {ask.kind: ask.params} for name, ask in asks.items()
+    }

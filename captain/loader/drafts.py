@@ -1,0 +1,206 @@
+"""A checklist as far as its node tree tells: sections, steps and what they ask, before any of it is typed.
+
+Both passes start here, so that a step the models refuse is still looked at for what it means.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from captain.checklist import Observe, Section, Step
+from captain.documents import Node
+from captain.loader.kinds import Kinds
+from captain.loader.problems import Problems, listing, show
+from captain.loader.validate import a_shape, keys_of, unknown
+from captain.probes import RESERVED, Probe
+
+OTHER_QUESTIONS = ("probes", "manual", "action", "compare", "alias")
+"""What a step may hold in place of a probe key."""
+STEP_KEYS = (*(key for key in keys_of(Step) if key != "asks"), "probes", "alias")
+OBSERVE_KEYS = (*(key for key in keys_of(Observe) if key != "asks"), "probes", "alias")
+SECTION_KEYS = tuple(keys_of(Section))
+
+
+@dataclass(slots=True, eq=False)
+class DraftAsk:
+    """One probe, or the alias that stands for one."""
+
+    name: str
+    """"" for a single one."""
+    kind: str
+    node: Node
+    """Its parameters; of an alias the text that names the step."""
+    cls: type[Probe] | None
+    """None for a kind of later captains and for an alias."""
+
+    @property
+    def alias(self) -> str | None:
+        """The step an alias stands for."""
+        return self.node.text if self.kind == "alias" else None
+
+
+@dataclass(slots=True, eq=False)
+class DraftStep:
+    """One step."""
+
+    node: Node
+    section: DraftSection
+    id: str
+    """"" where it has none that could be used."""
+    questions: tuple[str, ...]
+    """Which of the keys that say what it asks are there."""
+    asks: list[DraftAsk]
+    observe: Node | None
+    observe_asks: list[DraftAsk]
+
+
+@dataclass(slots=True, eq=False)
+class DraftSection:
+    """One section."""
+
+    node: Node
+    index: int
+    id: str
+    phase: str | None
+    steps: list[DraftStep] = field(default_factory=list)
+
+
+@dataclass(slots=True, eq=False)
+class Draft:
+    """One checklist, what it extends laid under it."""
+
+    node: Node
+    id: str
+    per: str
+    sections: list[DraftSection]
+
+    def steps(self) -> Iterator[DraftStep]:
+        for section in self.sections:
+            yield from section.steps
+
+    def find(self, step: str) -> DraftStep | None:
+        return next((found for found in self.steps() if found.id == step), None)
+
+
+def draft(root: Node, kinds: Kinds, problems: Problems) -> Draft:
+    """The draft of a checklist. What stands where a section or step belongs and is none is noted."""
+    found = Draft(root, _text(root, "checklist"), _text(root, "per") or "release", [])
+    for index, node in enumerate(_entries(root, "sections", problems)):
+        section = DraftSection(node, index, _text(node, "id"), _text(node, "phase") or None)
+        for child in _entries(node, "steps", problems):
+            section.steps.append(_step(child, section, kinds, problems))
+        for key in node.mapping:
+            if key not in SECTION_KEYS:
+                unknown(node, key, SECTION_KEYS, problems)
+        found.sections.append(section)
+    return found
+
+
+def _text(node: Node, key: str) -> str:
+    child = node.get(key)
+    return (child.text if child is not None else None) or ""
+
+
+def _entries(node: Node, key: str, problems: Problems) -> list[Node]:
+    child = node.get(key)
+    if child is None:
+        problems.key(node, key, f"{key} is missing")
+        return []
+    if not isinstance(child.value, list):
+        problems.error(child, f"{key} takes a list, not {a_shape(child)}")
+        return []
+    if not child.value:
+        problems.error(child, f"{key} is an empty list")
+    found = []
+    for entry in child.value:
+        if isinstance(entry.value, dict):
+            found.append(entry)
+        else:
+            problems.error(entry, f"a mapping belongs here, not {a_shape(entry)}")
+    return found
+
+
+def _step(node: Node, section: DraftSection, kinds: Kinds, problems: Problems) -> DraftStep:
+    keys = node.mapping
+    questions = tuple(key for key in keys if key in OTHER_QUESTIONS or (key not in STEP_KEYS and kinds.is_kind(key)))
+    strange = [key for key in keys if key not in STEP_KEYS and key not in questions]
+    for key in strange:
+        unknown(node, key, [*STEP_KEYS, *kinds.names()], problems)
+    if len(questions) > 1:
+        hint = "several probes stand under probes:" if not set(questions) & {"manual", "action"} else None
+        problems.key(node, questions[1], f"{listing(questions, 'and')} stand side by side; a step has one", hint=hint)
+    elif not questions and not strange:
+        problems.error(node, "the step asks nothing", hint="give it a probe, probes, manual, action, compare or alias")
+    asks = [ask for key in questions for ask in _asks(node, key, kinds, problems)]
+    observe = node.get("observe")
+    return DraftStep(
+        node,
+        section,
+        _text(node, "id"),
+        questions,
+        asks,
+        observe,
+        [] if observe is None else observe_asks(observe, kinds, problems),
+    )
+
+
+def observe_asks(node: Node, kinds: Kinds, problems: Problems) -> list[DraftAsk]:
+    """What an `observe` asks, its keys checked."""
+    return holder_asks(node, kinds, problems, OBSERVE_KEYS)
+
+
+def holder_asks(node: Node, kinds: Kinds, problems: Problems, known: tuple[str, ...]) -> list[DraftAsk]:
+    """The probes of a mapping that holds a probe beside the keys `known`; it must hold one."""
+    if not isinstance(node.value, dict):
+        problems.error(node, f"{node.name} takes a mapping with a probe, not {a_shape(node)}")
+        return []
+    questions = [key for key in node.mapping if key in ("probes", "alias") or (key not in known and kinds.is_kind(key))]
+    questions = [key for key in questions if key in known or key not in ("probes", "alias")]
+    strange = [key for key in node.mapping if key not in known and key not in questions]
+    for key in strange:
+        unknown(node, key, [*known, *kinds.names()], problems)
+    if len(questions) > 1:
+        problems.key(node, questions[1], f"{listing(questions, 'and')} stand side by side; {node.name} has one")
+    elif not questions and not strange:
+        problems.error(node, f"{node.name} asks nothing", hint="give it a probe")
+    return [ask for key in questions for ask in _asks(node, key, kinds, problems)]
+
+
+def _asks(holder: Node, key: str, kinds: Kinds, problems: Problems) -> list[DraftAsk]:
+    """What one question key of a step asks."""
+    node = holder.mapping[key]
+    if key == "probes":
+        if not isinstance(node.value, dict):
+            problems.error(node, f"probes takes a mapping of names, not {a_shape(node)}")
+            return []
+        if not node.value:
+            problems.error(node, "probes is empty")
+        return [ask for name, child in node.value.items() for ask in _named(name, child, kinds, problems)]
+    if key in ("manual", "action", "compare"):
+        return []
+    return [DraftAsk("", key, node, None if key == "alias" else kinds.probe(key))]
+
+
+def _named(name: str, node: Node, kinds: Kinds, problems: Problems) -> list[DraftAsk]:
+    if not isinstance(node.value, dict) or len(node.value) != 1:
+        said = f"{len(node.value)} keys" if isinstance(node.value, dict) else a_shape(node)
+        problems.error(
+            node, f"probe {show(name)} takes one kind, not {said}", hint=f"write {name}: {{ http: {{ … }} }}"
+        )
+        if not isinstance(node.value, dict):
+            return []
+    found = []
+    for kind, child in node.mapping.items():
+        if kind == "alias":
+            found.append(DraftAsk(name, kind, child, None))
+        elif kinds.is_kind(kind):
+            found.append(DraftAsk(name, kind, child, kinds.probe(kind)))
+        else:
+            unknown(node, kind, ["alias", *kinds.names()], problems)
+    return found[:1]
+
+
+def is_reserved(ask: DraftAsk) -> bool:
+    """Whether this captain cannot measure it yet."""
+    return ask.cls is None and ask.kind in RESERVED
