@@ -251,20 +251,20 @@ class Run:
     previous_differs: bool = False
     files: tuple[Mapping[str, Any], ...] = ()
     """The pinned files, the newest adopted ones: path, sha256, evidence."""
-    results: Mapping[str, Result] = _NOTHING
+    results: Mapping[str, Result] = field(default_factory=lambda: _NOTHING)
     """The newest result of each step that counts, by step id."""
-    before: Mapping[str, Result] = _NOTHING
+    before: Mapping[str, Result] = field(default_factory=lambda: _NOTHING)
     """What was measured when the deploy section opened."""
-    verified: Mapping[str, Result] = _NOTHING
+    verified: Mapping[str, Result] = field(default_factory=lambda: _NOTHING)
     """What the rollback's verification saw."""
     sign_offs: tuple[SignOff, ...] = ()
     waivers: tuple[Waiver, ...] = ()
     withdrawn: frozenset[int] = frozenset()
-    decisions: Mapping[str, Decision] = _NOTHING
+    decisions: Mapping[str, Decision] = field(default_factory=lambda: _NOTHING)
     """The go or no-go that stands, by section id; a reopened section has none."""
     opened: str | None = None
     """The section that the last go opened; None before the first go."""
-    attempts: Mapping[str, Attempt] = _NOTHING
+    attempts: Mapping[str, Attempt] = field(default_factory=lambda: _NOTHING)
     point: Recorded | None = None
     """The way back, as it was taken before the deploy section opened."""
     no_way_back: str | None = None
