@@ -1,0 +1,106 @@
+"""The R line: what R would do, in every state of a run. Always true, or it says that it does not know."""
+
+from __future__ import annotations
+
+from textual.content import Content
+
+from captain.run import allowed
+from captain.tui.moment import Moment, Way
+from captain.tui.present import Look, running_clock, spread
+
+
+def way_back(look: Look, moment: Moment | None, width: int) -> Content:
+    """One row. Not ready: the whole row in the colour of failure, reason first."""
+    if moment is None:
+        return _row(look, width, look.say("opening…", "muted"))
+    run, live = moment.view.run, moment.live
+    if run.kind == "check":
+        return _row(look, width, look.say("a check changes nothing", "muted"))
+    if run.rollback is not None:
+        return _rollback(look, moment, width)
+    if run.ended:
+        refusal = allowed.roll_back(moment.view)
+        return _row(look, width, look.say(refusal.message if refusal else run.state, "muted"))
+    if run.no_way_back is not None:
+        return _bad(look, width, f"NO WAY BACK: {run.no_way_back}")
+    way = _recorded(moment) or live.way
+    if not run.started_anything:
+        return _not_started(look, moment, way, width)
+    refusal = allowed.roll_back(moment.view)
+    if refusal is not None and moment.view.lock_holder is None and not moment.view.read_only:
+        return _bad(look, width, f"NOT READY: {refusal.message}")
+    if live.way_error is not None:
+        return _bad(look, width, f"NOT READY: {live.way_error}")
+    if way is None:
+        return _row(look, width, look.say("looking whether the way back exists…", "muted"))
+    if not way.ready:
+        return _bad(look, width, f"NOT READY: {way.why or 'the target is gone'}", way.to)
+    right = look.say(refusal.message, "warning") if refusal is not None else Content("")
+    left = Content.assemble(_target(look, way), " ", look.say("ready ✓", "success"))
+    return _row(look, width, left, right)
+
+
+def _recorded(moment: Moment) -> Way | None:
+    """The way back as it was recorded, unless it was looked at again since."""
+    point = moment.view.run.point
+    if moment.live.way is not None or point is None:
+        return moment.live.way
+    return of_targets([(one["to"], one["ready"], one["why"]) for one in point.data["targets"]])
+
+
+def of_targets(targets: list[tuple[str, bool, str | None]]) -> Way:
+    """The way back from what the strategies found: (to, ready, why) of each part."""
+    if not targets:
+        return Way("", False, "no rollback is written in captain.yaml")
+    broken = next((one for one in targets if not one[1]), None)
+    to = targets[0][0] + (f" and {len(targets) - 1} more" if len(targets) > 1 else "")
+    return Way(to, broken is None, None if broken is None else broken[2])
+
+
+def _not_started(look: Look, moment: Moment, way: Way | None, width: int) -> Content:
+    nothing = look.say("nothing started: R offers abort", "muted")
+    why = moment.live.way_error if way is None or way.ready else way.why or "no target"
+    if why is not None:
+        return _bad(look, width, f"NOT READY: {why}", "nothing started")
+    if way is None:
+        return _row(look, width, nothing, look.say("way back: looking…", "muted"))
+    prepared = Content.assemble(look.say("way back ", "muted"), _target(look, way), look.say(" exists ✓", "success"))
+    return _row(look, width, nothing, prepared)
+
+
+def _rollback(look: Look, moment: Moment, width: int) -> Content:
+    run = moment.view.run
+    assert run.rollback is not None
+    to = run.rollback.to.label
+    if run.rollback.end is not None:
+        data = run.rollback.end.data
+        if data["state"] == "rolled_back":
+            done = Content.assemble(look.say(f"rolled back to {to} ", "bold"), look.say("verified ✓", "success"))
+            return _row(look, width, done)
+        return _bad(look, width, f"ROLLBACK INCOMPLETE: {data['why'] or 'see the log'}", to)
+    if run.ended:
+        return _bad(look, width, f"ROLLBACK INCOMPLETE: run {run.state}", to)
+    alive = moment.running()
+    if alive is None:
+        return _bad(look, width, f"ROLLBACK STOPPED HALFWAY on the way to {to}: R goes on")
+    spent = running_clock((moment.view.now - run.rollback.intent.at).total_seconds() * 1000)
+    part = len(run.rollback.attempts)
+    parts = len(run.rollback.intent.data["parts"])
+    left = Content.assemble(
+        look.say(f"rolling back to {to}", "fail"), look.say(f"  part {part} of {parts}  {spent}", "muted")
+    )
+    return _row(look, width, left)
+
+
+def _target(look: Look, way: Way) -> Content:
+    version, _, rest = way.to.partition(" ")
+    return Content.assemble(look.say(version, "bold"), look.say(f" {rest}" if rest else "", "muted"))
+
+
+def _row(look: Look, width: int, left: Content, right: Content | None = None) -> Content:
+    return spread(width, Content.assemble(look.say("R", "hand"), look.say(" → "), left), right or Content(""))
+
+
+def _bad(look: Look, width: int, reason: str, to: str = "") -> Content:
+    row = Content.assemble(look.say("R", "fail"), look.say(f" → {reason}", "wrong"))
+    return spread(width, row, look.say(f"  {to}", "error") if to else "")
