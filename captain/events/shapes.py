@@ -140,12 +140,28 @@ def faults(entry_type: str, data: Any) -> list[str]:
 def _object(where: str, fields: Mapping[str, Shape], value: Any) -> list[str]:
     if not isinstance(value, dict):
         return [f"{where} is not an object"]
-    found = [f"{where}.{key} is missing" for key in fields if key not in value]
-    found += [f"{where}.{str(key)[:64]} does not belong" for key in value if key not in fields]
+    found: list[str] = []
+    if value.keys() != fields.keys():
+        found += [f"{where}.{key} is missing" for key in fields if key not in value]
+        found += [f"{where}.{str(key)[:64]} does not belong" for key in value if key not in fields]
     for key, shape in fields.items():
-        if key in value:
+        # Whole logs are checked: the name of a place is put together only where something is wrong.
+        if key in value and not _plain(shape, value[key]):
             found += _value(f"{where}.{key}", shape, value[key])
     return found
+
+
+def _plain(shape: Shape, value: Any) -> bool:
+    """Whether a value is right at first sight; what is not gets a closer look."""
+    what, _, nullable = shape
+    kind = type(value)
+    if kind is str:
+        return (what == "T" or what == "X") and len(value) <= MAX_TEXT // 4
+    if kind is bool:
+        return what == "B" or what == "X"
+    if kind is int:
+        return (what == "I" or what == "X") and -MAX_INT < value < MAX_INT
+    return value is None and nullable
 
 
 def _value(where: str, shape: Shape, value: Any) -> list[str]:
@@ -161,7 +177,12 @@ def _value(where: str, shape: Shape, value: Any) -> list[str]:
     if what == "map":
         if not isinstance(value, dict):
             return [f"{where} is not an object"]
-        return [fault for key, item in value.items() for fault in _value(f"{where}.{key}", detail, item)]
+        return [
+            fault
+            for key, item in value.items()
+            if not _plain(detail, item)
+            for fault in _value(f"{where}.{key}", detail, item)
+        ]
     return [] if _scalar(what, detail, value) else [f"{where} is not {_NAMES.get(what, 'one of its words')}"]
 
 

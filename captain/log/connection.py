@@ -41,10 +41,9 @@ def connect(path: Path, *, writing: bool) -> sqlite3.Connection:
     return connection
 
 
-def pragma(connection: sqlite3.Connection, name: str) -> int | str:
-    """The value of a pragma."""
-    row = connection.execute(f"PRAGMA {name}").fetchone()
-    value: int | str = row[0]
+def pragma(connection: sqlite3.Connection, name: str) -> int | str | bytes:
+    """The value of a pragma; text comes as bytes where the connection says so."""
+    value: int | str | bytes = connection.execute(f"PRAGMA {name}").fetchone()[0]
     return value
 
 

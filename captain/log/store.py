@@ -14,6 +14,7 @@ from captain.errors import AppendUnknown, LogError
 from captain.events import Actor, Draft, Recorded, decode
 from captain.log import guard
 from captain.log.ballast import lay_by, spend
+from captain.log.connection import refuse_other_journals
 from captain.log.envelope import Last, Moment, Sealed, clock_step, own_actor, own_tool, refuse_misshapen, seal
 from captain.log.evidence import Evidence
 from captain.log.opening import INSERT_ENTRY, Opened, open_file, refuse_moved
@@ -199,6 +200,7 @@ class Log(Reader):
             raise LogError(f"the log {self.path} is closed")
         opened.database.execute("BEGIN IMMEDIATE")
         refuse_moved(self.path, opened.file)
+        refuse_other_journals(opened.database.conn, self.path)
         reader = Reader(self.path, opened.database)
         if there := self._all_of(reader, names.given):
             self._undo()
