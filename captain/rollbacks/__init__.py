@@ -90,6 +90,16 @@ class Strategy(BaseModel):
         """What `execute` would do now, without doing it."""
         raise NotImplementedError
 
+    async def execute(self, target: Mapping[str, Any], ctx: RollbackContext, say: Say, attempt: str) -> None:
+        """Go back, looking before each effect. Runs in a process of its own; raises CaptainError where it fails.
+
+        Strategies that start a program of the file's need none: `command` says what.
+        """
+        raise NotImplementedError
+
+    async def settle(self, target: Mapping[str, Any], ctx: RollbackContext, attempt: str) -> None:
+        """After the rollback was verified: remove what was kept for the case that it failed. May be repeated."""
+
     def command(self, target: Mapping[str, Any], ctx: RollbackContext) -> Command:
         """What the shim starts for this part."""
         raise NotImplementedError
@@ -105,6 +115,10 @@ class Command:
     """The arguments as written, secrets as references: what the log records."""
     cwd: Path
     env: Mapping[str, str]
+    env_names: tuple[str, ...] = ()
+    """Names of the variables the file gives it."""
+    files: Mapping[str, str] = field(default_factory=dict)
+    """Further files of the attempt's directory, 0600: what the process reads instead of arguments."""
 
 
 strategies: Registry[type[Strategy]] = Registry("captain.rollbacks", "captain.rollbacks")

@@ -228,7 +228,7 @@ def roll_back(view: View) -> Refusal | None:
         )
     if refusal := _holding(view):
         return refusal
-    if run.point is None:
+    if run.point is None or run.no_way_back is not None:
         reason = run.no_way_back or "no way back was recorded"
         return Refusal(f"there is no way back: {reason}", hint="put it right by hand, then abort and say what is left")
     return None

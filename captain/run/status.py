@@ -107,6 +107,8 @@ def _action(view: View, step: Step) -> Status:
     age = None if result is None else max(view.now - result.at, timedelta(0))
     if attempt.resolved is not None and attempt.resolved.data["by"] == "person":
         return _resolved(attempt, result, age)
+    if attempt.resolved is not None and attempt.resolved.data["outcome"] == "not_applied":
+        return Status("todo", Verdict.UNKNOWN, str(attempt.resolved.data["note"]), None, attempt)
     if attempt.finished is None and not attempt.external:
         if attempt.id in view.alive:
             return Status("running", Verdict.UNKNOWN, "running", result, attempt, age)

@@ -15,12 +15,18 @@ def holds(view: View, step: Step, when: tuple[str, ...], result: Result | None) 
     """Whether all conditions of `when` are true; None where it cannot be told."""
     if result is None:
         return None
-    from captain import condition
-    from captain.run.names import scope_of, values_of
+    from captain.condition import activation, compile_condition, conjoin
+    from captain.scopes import revive, step_scope
 
-    scope = scope_of(view, step)
-    values = values_of(view, step, result)
-    judged = [condition.compile(text, scope).evaluate(values).value for text in when]
-    if any(value is False for value in judged):
-        return False
-    return True if all(judged) else None
+    run = view.run
+    values = activation(
+        {"": revive(step, result.observed)},
+        release=run.release,
+        previous=run.previous,
+        environment=run.environment,
+        vars=view.target.service.vars,
+        now=view.now,
+        started_at=run.deploy_started_at,
+    )
+    scope = step_scope(view.target, step)
+    return conjoin(compile_condition(text, scope, observes=False).evaluate(values).value for text in when)

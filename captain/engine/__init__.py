@@ -1,0 +1,248 @@
+"""The only actor: measures, decides, starts, goes back. Appends to the log, then publishes what was committed.
+
+Every face (screen, command, test) is a `publish` callable and calls these methods; none computes a verdict.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from captain.clock import Clock
+from captain.engine import act as acting
+from captain.engine import gate as gates
+from captain.engine import locks, opening, people, roll_back, way_back
+from captain.engine.desk import Desk
+from captain.engine.following import follow
+from captain.engine.measure import measure, measure_all
+from captain.engine.names import uses
+from captain.engine.opening import FileChange
+from captain.engine.roll_back import RollbackPlan
+from captain.engine.way_back import Way
+from captain.errors import Refusal
+from captain.events import Actor, Event
+from captain.run import Run, allowed
+from captain.run.status import status
+from captain.run.view import View
+from captain.trust import TrustRequest
+
+if TYPE_CHECKING:
+    from captain.checklist import Target
+    from captain.log.store import Log
+    from captain.settings import Settings
+
+__all__ = ["Engine", "FileChange", "RollbackPlan", "Way"]
+
+
+class Engine:
+    """One run at a time, over one log. All methods belong to one event loop."""
+
+    def __init__(
+        self,
+        target: Target,
+        log: Log,
+        *,
+        settings: Settings,
+        actor: Actor,
+        publish: Callable[[Event], None],
+        clock: Clock | None = None,
+        environ: Mapping[str, str] | None = None,
+        concurrency: int = 16,
+        read_only: bool = False,
+        trust: str | None = None,
+    ) -> None:
+        self._desk = Desk(
+            target,
+            log,
+            settings=settings,
+            actor=actor,
+            publish=publish,
+            clock=clock,
+            environ=environ,
+            concurrency=concurrency,
+            read_only=read_only,
+            trust=trust,
+        )
+
+    @property
+    def target(self) -> Target:
+        """The files in use: the pinned ones once a run is open."""
+        return self._desk.target
+
+    @property
+    def run(self) -> Run | None:
+        return self._desk.run
+
+    @property
+    def actor(self) -> Actor:
+        return self._desk.actor
+
+    def view(self) -> View:
+        """This moment, for whoever draws or decides."""
+        return self._desk.view()
+
+    async def open(
+        self,
+        version: str | None,
+        *,
+        commit: str | None = None,
+        images: Mapping[str, str] | None = None,
+        kind: str = "release",
+    ) -> str:
+        """Start a run, or resume the open one of this version. Returns its id."""
+        run_id = await opening.open_run(self._desk, version, commit, images or {}, kind)
+        await self._take_up()
+        return run_id
+
+    async def resume(self, run_id: str, *, quiet: bool = False) -> None:
+        """Take a run up again; `quiet` for one headless command, which leaves the lock alone."""
+        await opening.resume(self._desk, run_id, quiet=quiet)
+        if not quiet:
+            await self._take_up()
+
+    async def _take_up(self) -> None:
+        """Hold the lock where the deploy section is open, and follow what still runs."""
+        desk = self._desk
+        locks.look(desk)
+        if desk.read_only or desk.open_run().ended:
+            return
+        if desk.open_run().point is not None or desk.open_run().no_way_back is not None:
+            # Somebody else holds it: measuring, reading and signing go on; the keys say why not.
+            with contextlib.suppress(Refusal):
+                await locks.take(desk, "resume")
+        if desk.lock_seen.holder is None or desk.lock.held:
+            await acting.settle(desk)
+
+    def changed_files(self) -> FileChange | None:
+        """How the files differ from the pinned ones, or None."""
+        return self._desk.change
+
+    async def adopt(self, decision: str) -> None:
+        """`keep` the pinned files or `adopt` the present ones."""
+        await opening.adopt(self._desk, decision)
+
+    async def follow(self) -> None:
+        """Until cancelled: other processes' entries, the lock, the log's health."""
+        await follow(self._desk)
+
+    async def catch_up(self) -> None:
+        """Fold what other processes wrote since."""
+        await self._desk.catch_up()
+
+    async def measure(self, step_id: str, purpose: str = "measure") -> None:
+        """Measure a step, or look again what its action did."""
+        step = self._desk.step(step_id)
+        if refusal := allowed.measure(self.view(), step):
+            raise refusal
+        if step.action is not None:
+            await acting.observe(self._desk, step, once=True)
+        else:
+            await measure(self._desk, step, purpose)
+
+    async def measure_section(self, section_id: str, *, only_due: bool = False, purpose: str = "measure") -> None:
+        """Measure what a section can measure, side by side; `only_due` leaves out what still counts."""
+        section = self.target.checklist.section(section_id)
+        if section is None:
+            raise Refusal(f"there is no section {section_id}", exit_code=2)
+        view = self.view()
+        if refusal := allowed.changing(view):
+            raise refusal
+        steps = [
+            step
+            for step in section.steps
+            if allowed.measure(view, step) is None
+            and step.action is None
+            and not (only_due and status(view, step).state == "measured")
+        ]
+        await measure_all(self._desk, steps, purpose)
+
+    async def gate(
+        self,
+        section_id: str,
+        decision: str,
+        *,
+        note: str = "",
+        confirmed: str | None = None,
+        no_way_back: str | None = None,
+    ) -> None:
+        """`go` or `no_go`. A go measures again what is due first. Raises Refusal with the run's exit code."""
+        await gates.decide(self._desk, section_id, decision, note, confirmed, no_way_back)
+
+    async def way_back(self) -> list[Way]:
+        """What R would go back to, proved now, nothing kept."""
+        return await way_back.look(self._desk)
+
+    async def act(self, step_id: str, *, confirmed: str | None = None) -> None:
+        """Start a step's action and wait for its verdict. Cancelling leaves it running."""
+        await acting.act(self._desk, step_id, confirmed)
+
+    async def resolve(self, step_id: str, outcome: str, note: str, evidence: Sequence[str] = ()) -> None:
+        """Say what an unknown action did: applied, not_applied or partial."""
+        await acting.resolve(self._desk, step_id, outcome, note, evidence)
+
+    async def sign(self, target: str, meaning: str, note: str = "", evidence: Sequence[str] = ()) -> None:
+        """approve, reject or not_applicable, on a step or a section's gate."""
+        await people.sign(self._desk, target, meaning, note, evidence)
+        found = self.target.checklist.find(target)
+        if found and found[1].asks and found[1].action is None and uses(self._desk, found[1], "signed"):
+            await self.measure(target)
+
+    async def waive(self, step_id: str, reason: str, owner: str, until: datetime) -> None:
+        """Let a step stay unmet until a moment, at most 30 days away."""
+        await people.waive(self._desk, step_id, reason, owner, until)
+
+    async def withdraw(self, seq: int, note: str = "") -> None:
+        """Take back one's own sign-off or waiver, by the number of its entry."""
+        await people.withdraw(self._desk, seq, note)
+
+    async def note(self, text: str, step: str | None = None, evidence: Sequence[str] = ()) -> None:
+        """Add a note to the run or to a step."""
+        await people.note(self._desk, text, step, evidence)
+
+    async def reopen(self, section_id: str, reason: str) -> None:
+        """Open a closed section again, while nothing was started."""
+        await gates.reopen(self._desk, section_id, reason)
+
+    async def abort(self, reason: str, *, left_running: str | None = None, confirmed: str | None = None) -> None:
+        """Give the run up."""
+        await gates.abort(self._desk, reason, left_running, confirmed)
+
+    async def end_check(self, verdict: str) -> None:
+        """Close a run of kind check."""
+        await gates.end_check(self._desk, verdict)
+
+    async def plan_rollback(self) -> RollbackPlan:
+        """What R would do now. Changes nothing."""
+        return await roll_back.plan(self._desk)
+
+    async def roll_back(self, plan: RollbackPlan, *, confirmed: str | None = None, cause: str = "") -> None:
+        """Do exactly what the plan said, then prove it."""
+        await roll_back.execute(self._desk, plan, confirmed, cause)
+
+    def trust(self) -> TrustRequest | None:
+        """Commands that were not accepted yet, or None."""
+        return self._desk.trust_request if self._desk.untrusted else None
+
+    async def accept(self, digest: str, via: str = "screen") -> None:
+        """Accept the commands of that digest."""
+        await opening.accept(self._desk, digest, via)
+
+    async def suspend(self, signal_name: str) -> None:
+        """Best effort, on HUP and TERM: leave a line in the log."""
+        await gates.suspend(self._desk, signal_name)
+
+    async def close(self) -> None:
+        """Give the lock back and let go of the log. Running actions go on."""
+        desk = self._desk
+        for task in list(desk.tasks):
+            task.cancel()
+        await asyncio.gather(*desk.tasks, return_exceptions=True)
+        with contextlib.suppress(Exception):
+            await locks.give_back(desk)
+        desk.lock.release()
+        with contextlib.suppress(Exception):
+            await desk.on_log(desk.log.close)
+        desk.stop_threads()

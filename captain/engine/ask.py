@@ -1,0 +1,168 @@
+"""Asks one probe once: resolves its parameters, keeps its deadline, turns what it saw into evidence. Judges nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from captain.clock import stamp
+from captain.errors import CaptainError, ProbeError
+from captain.measurement import Measurement, Value
+
+if TYPE_CHECKING:
+    from captain.checklist import Ask
+    from captain.condition import Scope
+    from captain.engine.desk import Desk
+    from captain.log.evidence import Evidence
+
+GRACE = timedelta(milliseconds=250)
+"""How long a probe may overrun its timeout to say more than "no answer"."""
+MAX_SCALAR = 1024
+MAX_SCALARS = 64
+MAX_BODY = 64 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What one probe of a step came back with in one attempt."""
+
+    name: str
+    kind: str
+    duration: timedelta
+    asked: str
+    measurement: Measurement | None
+    error: ProbeError | None
+
+    @property
+    def observed(self) -> Mapping[str, Value]:
+        return {} if self.measurement is None else self.measurement.observed
+
+
+async def ask(desk: Desk, name: str, ask: Ask, timeout: timedelta, scope: Scope, values: Mapping[str, Any]) -> Answer:
+    """Ask once. What could not be asked comes back as an error, never as an exception."""
+    from captain.probes import Context
+
+    started = desk.clock.monotonic()
+    asked = ask.kind if ask.probe is None else desk.mask(ask.probe.asks())
+    measurement: Measurement | None = None
+    error: ProbeError | None = None
+    try:
+        async with desk.slots:
+            started = desk.clock.monotonic()
+            probe = resolved(ask, scope, values)
+            context = Context(
+                root=desk.root,
+                repo=desk.repo,
+                timeout=timeout,
+                environ=desk.environ,
+                secrets=desk.secrets,
+                blocking=desk.blocking,
+                clock=desk.clock,
+            )
+            async with asyncio.timeout((timeout + GRACE).total_seconds()):
+                measurement = await probe.measure(context)
+    except ProbeError as raised:
+        error = raised
+    except CaptainError as raised:
+        error = ProbeError(raised.message, fault="instrument", hint=raised.hint)
+    except TimeoutError:
+        error = ProbeError(f"{asked}: no answer within {timeout.total_seconds():g} s", fault="unclear")
+    except Exception as raised:  # a kind's own bug must not look like a verdict about the product
+        error = ProbeError(f"{ask.kind} itself failed: {type(raised).__name__}: {raised}", fault="instrument")
+    duration = timedelta(seconds=desk.clock.monotonic() - started)
+    if measurement is not None:
+        asked = desk.mask(measurement.asked)
+    return Answer(name, ask.kind, duration, asked, measurement, error)
+
+
+def resolved(ask: Ask, scope: Scope, values: Mapping[str, Any]) -> Any:
+    """The kind's model with every template resolved. Raises CaptainError naming what is missing."""
+    from pydantic import ValidationError
+
+    from captain.interpolate import resolve_tree
+    from captain.probes import probes
+
+    cls = probes.find(ask.kind)
+    if cls is None or ask.probe is None:
+        raise ProbeError(f"probe {ask.kind}: not measured by this captain yet")
+    try:
+        return cls.model_validate(resolve_tree(dict(ask.params), scope, values))
+    except ValidationError as raised:
+        first = raised.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise ProbeError(f"{ask.kind}: {where} {first['msg']}", fault="instrument") from raised
+
+
+def evidence(desk: Desk, answer: Answer) -> Evidence:
+    """Everything the probe saw, masked, as one JSON document."""
+    from captain.log.evidence import MAX_EVIDENCE, Evidence
+
+    measurement = answer.measurement
+    body = None if measurement is None or measurement.body is None else desk.mask(measurement.body)
+    truncated = measurement is not None and measurement.truncated
+    if body is not None and len(body.encode("utf-8", "replace")) > MAX_BODY:
+        body = body.encode("utf-8", "replace")[:MAX_BODY].decode("utf-8", "ignore")
+        truncated = True
+    document: dict[str, Any] = {
+        "kind": answer.kind,
+        "asked": answer.asked,
+        "observed": {name: plain(value) for name, value in answer.observed.items()},
+        "error": None if answer.error is None else answer.error.message,
+        "body": body,
+        "truncated": truncated,
+    }
+    data = desk.mask(_dump(document)).encode("utf-8", "replace")
+    if len(data) > MAX_EVIDENCE:
+        # The values of one kind can be a large document; its scalars stay, the rest is said to be cut.
+        document["observed"] = scalars({"": answer.observed})
+        document["truncated"] = True
+        data = desk.mask(_dump(document)).encode("utf-8", "replace")
+    return Evidence("application/json", data[:MAX_EVIDENCE])
+
+
+def _dump(document: Mapping[str, Any]) -> str:
+    return json.dumps(document, ensure_ascii=False, sort_keys=True)
+
+
+def plain(value: Value) -> Any:
+    """A value as JSON keeps it: durations as text in seconds, moments as stamps, doubles as decimal text."""
+    if isinstance(value, timedelta):
+        return f"{value.total_seconds():g}s"
+    if isinstance(value, datetime):
+        return stamp(value)
+    if isinstance(value, float):
+        return repr(value) if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {str(key): plain(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(one) for one in value]
+    return value
+
+
+def scalars(observed: Mapping[str, Mapping[str, Value]]) -> dict[str, str | int | bool]:
+    """The observations that an entry keeps: scalars, texts to 1 KiB, at most 64 names, `probe.name` if named."""
+    found: dict[str, str | int | bool] = {}
+    for probe, values in observed.items():
+        for name, value in values.items():
+            kept = plain(value)
+            if not isinstance(kept, str | int | bool) or len(found) >= MAX_SCALARS:
+                continue
+            if isinstance(kept, int) and abs(kept) >= 2**53:
+                kept = str(kept)
+            if isinstance(kept, str):
+                kept = clip(kept, MAX_SCALAR)
+            found[f"{probe}.{name}" if probe else name] = kept
+    return found
+
+
+def clip(text: str, limit: int = 4096) -> str:
+    """The text as an entry may hold it: valid UTF-8, at most `limit` bytes."""
+    data = text.encode("utf-8", "replace")
+    if len(data) <= limit:
+        return data.decode("utf-8")
+    return data[: limit - 3].decode("utf-8", "ignore") + "…"

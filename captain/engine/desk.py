@@ -1,0 +1,272 @@
+"""What the engine's rooms share: the run as folded so far, the log's only writer, and what is alive now.
+
+Entries are appended and read back on one thread; every event reaches the run and the faces in the order of the
+log, whether this process wrote it or another.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from captain.clock import Clock, SystemClock
+from captain.engine.threads import Threads
+from captain.errors import AppendUnknown, CaptainError, Refusal
+from captain.events import Actor, Draft, Event, LockSeen, Recorded, Stopped
+from captain.lock import Lock
+from captain.masking import Masker
+from captain.run import Run, apply, fold
+from captain.run.view import View
+
+if TYPE_CHECKING:
+    from captain.checklist import Step, Target
+    from captain.engine.opening import FileChange
+    from captain.log.evidence import Evidence
+    from captain.log.reader import Reader
+    from captain.log.store import Log
+    from captain.settings import Settings
+    from captain.trust import TrustRequest
+
+T = TypeVar("T")
+
+BLOCKING_THREADS = 8
+
+
+class Desk:
+    """State of one engine. Used on the event loop only."""
+
+    def __init__(
+        self,
+        target: Target,
+        log: Log,
+        *,
+        settings: Settings,
+        actor: Actor,
+        publish: Callable[[Event], None],
+        clock: Clock | None,
+        environ: Mapping[str, str] | None,
+        concurrency: int,
+        read_only: bool,
+        trust: str | None,
+    ) -> None:
+        self.target = target
+        self.log = log
+        self.settings = settings
+        self.actor = actor
+        self.publish = publish
+        self.clock: Clock = clock or SystemClock()
+        self.read_only = read_only
+        self.trust = trust
+        self.run: Run | None = None
+        self.alive: set[str] = set()
+        self.asking: dict[str, int] = {}
+        self.skipped: dict[str, str] = {}
+        self.stopped: str | None = None
+        self.untrusted = False
+        self.lock = Lock(settings.lock(target.service.service, target.environment))
+        self.lock_seen = LockSeen(None, None, False)
+        self.fence = 0
+        self.slots = asyncio.Semaphore(concurrency)
+        self.acting = asyncio.Lock()
+        self.rolling = asyncio.Lock()
+        self.tasks: set[asyncio.Task[Any]] = set()
+        self.repo: Path | None = None
+        self.trusted: str | None = None
+        self.trust_request: TrustRequest | None = None
+        self.change: FileChange | None = None
+        self.inputs: dict[str, str] = {}
+        self.last: dict[str, Mapping[str, Mapping[str, Any]]] = {}
+        self.blocking = Threads(BLOCKING_THREADS, "captain-blocking")
+        self._writer = Threads(1, "captain-log")
+        self._read = 0
+        self._full_environ = dict(os.environ if environ is None else environ)
+        self.secrets = _secrets(target, self._full_environ)
+        self.masker = Masker(self.secrets)
+        hidden = {*target.service.secrets, *(f"{name}_FILE" for name in target.service.secrets)}
+        self.environ = {key: value for key, value in self._full_environ.items() if key not in hidden}
+        self.definitions: dict[str, str] = {}
+        self.learn(target)
+
+    def learn(self, target: Target) -> None:
+        """Use these files from now on."""
+        self.target = target
+        self.definitions = {step.id: step.definition() for _, step in target.checklist.steps()}
+
+    @property
+    def root(self) -> Path:
+        return Path(self.target.root)
+
+    def open_run(self) -> Run:
+        """The run, which must be open by now."""
+        if self.run is None:
+            raise Refusal("no run is open")
+        return self.run
+
+    def view(self) -> View:
+        """This moment, for whoever draws or decides."""
+        return View(
+            run=self.open_run(),
+            target=self.target,
+            now=self.clock.now(),
+            definitions=self.definitions,
+            skipped=self.skipped,
+            alive=frozenset(self.alive),
+            asking=frozenset(self.asking),
+            me=self.actor.name,
+            lock_holder=None if self.lock_seen.mine else self.lock_seen.holder,
+            lock_mine=self.lock.held,
+            read_only=self.read_only,
+            stopped=self.stopped,
+            untrusted=self.untrusted,
+        )
+
+    def step(self, step_id: str) -> Step:
+        """The step of that id, or a Refusal with the nearest one."""
+        found = self.target.checklist.find(step_id)
+        if found is None:
+            import difflib
+
+            near = difflib.get_close_matches(step_id, [step.id for _, step in self.target.checklist.steps()], n=1)
+            raise Refusal(f"there is no step {step_id}", hint=f"did you mean {near[0]}?" if near else None, exit_code=2)
+        return found[1]
+
+    async def record(
+        self,
+        *drafts: Draft,
+        evidence: Sequence[Evidence] = (),
+        check: Callable[[Reader], None] | None = None,
+    ) -> list[Recorded]:
+        """Append these entries together, then fold and publish them. Nothing is shown before it is committed."""
+        return await self._append(lambda reader: drafts, evidence, check)
+
+    async def record_built(
+        self, build: Callable[[Reader], Sequence[Draft]], evidence: Sequence[Evidence] = ()
+    ) -> list[Recorded]:
+        """Like `record`, with the drafts made inside the transaction, from what the log holds then."""
+        return await self._append(build, evidence, None)
+
+    async def _append(
+        self,
+        build: Callable[[Reader], Sequence[Draft]],
+        evidence: Sequence[Evidence],
+        check: Callable[[Reader], None] | None,
+    ) -> list[Recorded]:
+        self._refuse_writing()
+        mine: list[Recorded] = []
+
+        def write() -> list[Recorded]:
+            mine.extend(self.log.append(build=build, actor=self.actor, evidence=evidence, check=check))
+            return self._news()
+
+        await self._shielded(self._writer(write, self._fold))
+        return mine
+
+    def _refuse_writing(self) -> None:
+        if self.stopped is not None:
+            raise Refusal(f"nothing can be recorded: {self.stopped}")
+        if self.read_only:
+            raise Refusal("read-only: this captain only looks")
+
+    async def _shielded(self, work: Coroutine[Any, Any, Any]) -> None:
+        """A cancelled caller does not stop what is being committed."""
+        try:
+            await asyncio.shield(work)
+        except AppendUnknown as error:
+            self.stopped = error.message
+            self.publish(Stopped(error.message))
+            raise
+
+    async def on_log(self, call: Callable[[], T]) -> T:
+        """Something asked of the log, on the thread that owns it."""
+        return await self._writer(call)
+
+    async def start(self, build: Callable[[Reader], Sequence[Draft]], evidence: Sequence[Evidence]) -> None:
+        """Append the entries that open a run, and make it the run of this engine."""
+        self._refuse_writing()
+
+        def write() -> tuple[int, list[Recorded]]:
+            recorded = self.log.append(build=build, actor=self.actor, evidence=evidence)
+            return recorded[-1].seq, recorded
+
+        def take(written: tuple[int, list[Recorded]]) -> None:
+            self._read, events = written
+            self.run = fold(events)
+            for event in events:
+                self.publish(event)
+
+        await self._shielded(self._writer(write, take))
+
+    def keep(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+        """A task that goes on when whoever waits for it is cancelled; `close` ends it."""
+        task = asyncio.ensure_future(work)
+        self.tasks.add(task)
+        task.add_done_callback(self._forget)
+        return task
+
+    def _forget(self, task: asyncio.Task[Any]) -> None:
+        self.tasks.discard(task)
+        # Whoever waits gets the error too; one that nobody waits for must not be lost either.
+        if not task.cancelled() and (error := task.exception()) is not None and not isinstance(error, CaptainError):
+            self.publish(Stopped(f"captain itself failed: {type(error).__name__}: {error}"))
+
+    async def catch_up(self) -> None:
+        """Fold and publish what other processes wrote."""
+        await self._writer(self._news, self._fold)
+
+    def _news(self) -> list[Recorded]:
+        news = list(self.log.entries(after=self._read))
+        if news:
+            self._read = news[-1].seq
+        return news
+
+    def _fold(self, news: list[Recorded]) -> None:
+        for event in news:
+            if self.run is not None and event.run not in (self.run.id, ""):
+                continue
+            self.run = apply(self.run, event) if self.run is not None else None
+            self.publish(event)
+
+    async def load(self, run_id: str) -> Run:
+        """Fold a run from its entries and follow the log from there."""
+
+        def read() -> tuple[int, list[Recorded]]:
+            size = self.log.size()
+            return size, list(self.log.entries(run=run_id))
+
+        size, events = await self._writer(read)
+        run: Run | None = None
+        for event in events:
+            run = apply(run, event)
+        if run is None:
+            raise Refusal(f"there is no run {run_id} in this log", exit_code=2)
+        self.run = run
+        self._read = max(size, run.last.seq if run.last else 0)
+        for event in events:
+            self.publish(event)
+        return run
+
+    def mask(self, text: str) -> str:
+        """The text without the values of declared secrets."""
+        return self.masker.mask(text)
+
+    def stop_threads(self) -> None:
+        self._writer.stop()
+        self.blocking.stop()
+
+
+def _secrets(target: Target, environ: Mapping[str, str]) -> dict[str, str]:
+    """Declared secrets that are set: from $NAME, else from the file named by $NAME_FILE."""
+    found: dict[str, str] = {}
+    for name in target.service.secrets:
+        if name in environ:
+            found[name] = environ[name]
+        elif path := environ.get(f"{name}_FILE"):
+            try:
+                with Path(path).open("rb") as file:
+                    found[name] = file.read(65536).decode("utf-8").rstrip("\r\n")
+            except (OSError, UnicodeDecodeError):
+                continue
+    return found

@@ -1,0 +1,134 @@
+"""The names that conditions and templates see in this run, and the conditions of its steps, compiled once."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import timedelta
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+from captain.condition import Condition, Scope, activation, compile_condition
+from captain.engine.ask import Answer
+from captain.measurement import Measurement, Value
+from captain.release import Release
+from captain.run import Run
+from captain.run.status import status
+from captain.scopes import revive, step_scope, template_scope
+
+if TYPE_CHECKING:
+    from captain.checklist import Alias, Ask, Step
+    from captain.engine.desk import Desk
+
+
+def conditions(
+    desk: Desk, step: Step, asks: Mapping[str, Ask | Alias], expect: tuple[str, ...], warn: tuple[str, ...]
+) -> tuple[tuple[Condition, ...], tuple[Condition, ...]]:
+    """The compiled conditions of a step or of its observation."""
+    scope = step_scope(desk.target, step, asks)
+    return _compiled(expect, scope), _compiled(warn, scope)
+
+
+@lru_cache(maxsize=1024)
+def _compiled(texts: tuple[str, ...], scope: Scope) -> tuple[Condition, ...]:
+    return tuple(compile_condition(text, scope, observes=False) for text in texts)
+
+
+def uses(desk: Desk, step: Step, name: str) -> bool:
+    """Whether a step's conditions name `before`, `signed` or the like."""
+    expect, warn = conditions(desk, step, step.asks, step.expect, step.warn)
+    found = {read for one in (*expect, *warn) for read in one.names}
+    return any(one == name or one.startswith(f"{name}.") for one in found)
+
+
+def release_names(desk: Desk, *, back: bool = False) -> dict[str, Release | None]:
+    """`release` and `previous`; going back, the target is the release and the one left is previous."""
+    run = desk.open_run()
+    if back:
+        return {"release": run.previous, "previous": run.release}
+    return {"release": run.release, "previous": run.previous}
+
+
+def values(
+    desk: Desk, step: Step, observed: Mapping[str, Mapping[str, Value]], names: Mapping[str, Any] | None
+) -> dict[str, Any]:
+    """Everything the conditions of a step may name, observations included."""
+    run = desk.open_run()
+    releases = names or release_names(desk)
+    before = run.before.get(step.id)
+    return activation(
+        observed,
+        release=releases["release"],
+        previous=releases["previous"],
+        environment=run.environment,
+        vars=desk.target.service.vars,
+        now=desk.clock.now(),
+        started_at=run.deploy_started_at,
+        signed=_signed(desk, step),
+        before={"": revive(step, before.observed)} if before is not None else None,
+        last=desk.last.get(step.id),
+    )
+
+
+def _signed(desk: Desk, step: Step) -> bool:
+    if desk.target.checklist.find(step.id) is None:
+        return False
+    return any(one.meaning == "approve" for one in status(desk.view(), step).signed)
+
+
+def template_values(desk: Desk, names: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """What `${{ }}` may name."""
+    run = desk.open_run()
+    releases = names or release_names(desk)
+    return activation(
+        {},
+        release=releases["release"],
+        previous=releases["previous"],
+        environment=run.environment,
+        vars=desk.target.service.vars,
+        inputs=desk.inputs,
+        secrets=desk.secrets,
+    )
+
+
+def template_names(desk: Desk, params: Mapping[str, str]) -> Scope:
+    """The scope of `${{ }}` in a step."""
+    return template_scope(desk.target, params)
+
+
+def resolve_text(desk: Desk, text: str, names: Mapping[str, Any] | None = None) -> str:
+    """One text with its templates resolved. Raises CaptainError naming what is missing."""
+    from captain.interpolate import compile_template
+
+    if "${{" not in text:
+        return text
+    scope = template_names(desk, desk.target.service.params)
+    return compile_template(text, scope).resolve(template_values(desk, names))
+
+
+def alias_answer(desk: Desk, name: str, alias: Alias) -> Answer:
+    """What an alias observes: whether the other step passed, and what it saw."""
+    found = desk.target.checklist.find(alias.step.rpartition("/")[2])
+    observed: dict[str, Value] = {}
+    if found is not None:
+        seen = status(desk.view(), found[1])
+        if seen.result is not None:
+            observed = dict(revive(found[1], seen.result.observed))
+            observed["passed"] = seen.verdict.good and seen.state == "measured"
+    measurement = Measurement(observed, f"step {alias.step}")
+    return Answer(name, "alias", timedelta(0), measurement.asked, measurement, None)
+
+
+def last_observed(run: Run, evidence: Mapping[int, list[tuple[str, bytes]]]) -> dict[str, Mapping[str, Any]]:
+    """What each step of an earlier run observed, lists included, from the evidence that is still there."""
+    found: dict[str, Mapping[str, Any]] = {}
+    for step_id, result in run.results.items():
+        observed: dict[str, dict[str, Any]] = {}
+        for name, data in evidence.get(result.seq, []):
+            try:
+                observed[name] = dict(json.loads(data)["observed"])
+            except (ValueError, KeyError, TypeError):
+                continue
+        if observed:
+            found[step_id] = observed
+    return found
