@@ -8,6 +8,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+ATTEMPT_DIRECTORY = "\x1eattempt-directory"
+"""As an argument of an attempt it stands for the attempt's own directory; no file can hold it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Program:

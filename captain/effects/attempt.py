@@ -23,7 +23,7 @@ from typing import Literal
 
 import captain
 from captain.clock import boot_id
-from captain.effects import spool
+from captain.effects import ATTEMPT_DIRECTORY, spool
 from captain.effects.outcome import Absent, Alive, Done, Lost, Outcome, Prepared, State, integer, read, state
 from captain.errors import ProgramError
 
@@ -90,7 +90,7 @@ def prepare(directory: Path, spec: Spec) -> None:
     if not spec.argv or not spec.argv[0].startswith("/"):
         raise ProgramError("an attempt needs the absolute path of its program")
     plain = {
-        "argv": list(spec.argv),
+        "argv": [str(directory.absolute()) if part == ATTEMPT_DIRECTORY else part for part in spec.argv],
         "cwd": str(spec.cwd.absolute()),
         "env": dict(spec.env),
         "timeout_ms": _milliseconds(spec.timeout),

@@ -1,12 +1,15 @@
 """What a rollback strategy is: it takes the way back before the deploy, plans, and executes exactly that plan.
 
 A strategy is one file of this package, named as the strategy, with one class under `@strategy("container")`.
-`take` and `plan` only read. `execute` runs as its own process (`python -m captain.rollbacks DIR`) that outlives
-captain; it looks before every effect, so that a part which is started again goes on where it stopped.
+`take` and `plan` only read. What changes something is a process of its own that outlives captain: a program of the
+file's (`command`), or `execute` in `python -m captain.rollbacks DIR`; that one looks before every effect, so that a
+part which is started again goes on where it stopped.
 """
 
 from __future__ import annotations
 
+import json
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -15,7 +18,8 @@ from typing import Any, ClassVar, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
-from captain.effects import Program
+from captain.effects import ATTEMPT_DIRECTORY, Program
+from captain.effects.environ import action_environ
 from captain.fields import Id
 from captain.probes import Blocking
 from captain.registry import Registry
@@ -101,8 +105,29 @@ class Strategy(BaseModel):
         """After the rollback was verified: remove what was kept for the case that it failed. May be repeated."""
 
     def command(self, target: Mapping[str, Any], ctx: RollbackContext) -> Command:
-        """What the shim starts for this part."""
-        raise NotImplementedError
+        """What the shim starts for this part: `execute` as a process of its own, unless a strategy says otherwise.
+
+        `ctx.values` holds CAPTAIN_ATTEMPT.
+        """
+        attempt = ctx.values.get("CAPTAIN_ATTEMPT", "")
+        part = {
+            "format": PART_FORMAT,
+            "strategy": self.name,
+            "keys": _plain(self.model_dump(by_alias=True, exclude_none=True)),
+            "target": dict(target),
+            "attempt": attempt,
+            "root": str(ctx.root),
+            "values": dict(ctx.values),
+        }
+        return Command(
+            how="api",
+            argv=(sys.executable, "-P", "-m", "captain.rollbacks", ATTEMPT_DIRECTORY),
+            shown=("captain", "rollback", self.name, self.id),
+            cwd=ctx.root,
+            env=action_environ(ctx.environ, ctx.secrets, ctx.values),
+            files={PART_FILE: json.dumps(part, ensure_ascii=False, sort_keys=True)},
+            env_names=tuple(sorted(ctx.values)),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,14 +136,30 @@ class Command:
 
     how: Literal["run", "shell", "api"]
     argv: tuple[str, ...]
+    """ATTEMPT_DIRECTORY stands for the directory that is not known yet."""
     shown: tuple[str, ...]
-    """The arguments as written, secrets as references: what the log records."""
+    """What the log records: the program as the file names it, its arguments resolved; secrets cannot be there."""
     cwd: Path
     env: Mapping[str, str]
-    env_names: tuple[str, ...] = ()
-    """Names of the variables the file gives it."""
     files: Mapping[str, str] = field(default_factory=dict)
     """Further files of the attempt's directory, 0600: what the process reads instead of arguments."""
+    env_names: tuple[str, ...] = ()
+    """Names of the variables it is given beyond those of captain's own environment."""
+
+
+PART_FILE = "part.json"
+PART_FORMAT = 1
+
+
+def _plain(value: Any) -> Any:
+    """Keys of a strategy as a file would write them, so that the model reads them again."""
+    if isinstance(value, timedelta):
+        return f"{round(value / timedelta(milliseconds=1))}ms"
+    if isinstance(value, Mapping):
+        return {name: _plain(one) for name, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(one) for one in value]
+    return value
 
 
 strategies: Registry[type[Strategy]] = Registry("captain.rollbacks", "captain.rollbacks")
