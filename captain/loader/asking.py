@@ -22,6 +22,8 @@ def asks_of(drafts: Iterable[DraftAsk], problems: Problems) -> dict[str, Ask | A
 def ask_of(draft: DraftAsk, problems: Problems) -> Ask | Alias | None:
     """One probe or alias."""
     node = draft.node
+    if draft.guessed:
+        return None
     if draft.kind == "alias":
         if node.text is None:
             problems.error(node, f"alias takes the id of a step, not {a_shape(node)}")

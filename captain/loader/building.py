@@ -37,7 +37,7 @@ class Setting:
 
 def build_checklist(draft: Draft, setting: Setting, problems: Problems) -> Checklist | None:
     """The model, or None with the problems noted."""
-    before = len(problems.errors)
+    before = problems.met
     own = draft.node.get("defaults")
     chosen = build(Defaults, own, problems) if own is not None and own.value is not None else Defaults()
     defaults = _laid(setting.defaults, chosen or Defaults())
@@ -48,7 +48,7 @@ def build_checklist(draft: Draft, setting: Setting, problems: Problems) -> Check
         "defaults": defaults,
     }
     built = build(Checklist, draft.node, problems, ready=ready)
-    return built if len(problems.errors) == before else None
+    return built if problems.met == before else None
 
 
 def texts(node: Node | None) -> dict[str, str]:

@@ -7,18 +7,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 
 from captain.checklist import Observe, Section, Step
 from captain.documents import Node
 from captain.loader.kinds import Kinds
-from captain.loader.problems import Problems, listing, show
+from captain.loader.problems import Problems, listing, nearest, show
 from captain.loader.validate import a_shape, keys_of, unknown
 from captain.probes import RESERVED, Probe
 
 OTHER_QUESTIONS = ("probes", "manual", "action", "compare", "alias")
 """What a step may hold in place of a probe key."""
 STEP_KEYS = (*(key for key in keys_of(Step) if key != "asks"), "probes", "alias")
-OBSERVE_KEYS = (*(key for key in keys_of(Observe) if key != "asks"), "probes", "alias")
+OBSERVE_KEYS = tuple(key for key in keys_of(Observe) if key != "asks")
 SECTION_KEYS = tuple(keys_of(Section))
 
 
@@ -33,6 +34,8 @@ class DraftAsk:
     """Its parameters; of an alias the text that names the step."""
     cls: type[Probe] | None
     """None for a kind of later captains and for an alias."""
+    guessed: bool = False
+    """Whether the file says something else, which is noted: good enough to look at the conditions with."""
 
     @property
     def alias(self) -> str | None:
@@ -74,13 +77,18 @@ class Draft:
     id: str
     per: str
     sections: list[DraftSection]
+    _by_id: dict[str, DraftStep] = field(default_factory=dict)
 
     def steps(self) -> Iterator[DraftStep]:
         for section in self.sections:
             yield from section.steps
 
     def find(self, step: str) -> DraftStep | None:
-        return next((found for found in self.steps() if found.id == step), None)
+        """The step of that id, the first of several."""
+        if not self._by_id:
+            for found in self.steps():
+                self._by_id.setdefault(found.id, found)
+        return self._by_id.get(step) if step else None
 
 
 def draft(root: Node, kinds: Kinds, problems: Problems) -> Draft:
@@ -133,6 +141,8 @@ def _step(node: Node, section: DraftSection, kinds: Kinds, problems: Problems) -
     elif not questions and not strange:
         problems.error(node, "the step asks nothing", hint="give it a probe, probes, manual, action, compare or alias")
     asks = [ask for key in questions for ask in _asks(node, key, kinds, problems)]
+    if not questions and strange:
+        asks = [_guess("", key, node.mapping[key], kinds) for key in strange[:1]]
     observe = node.get("observe")
     return DraftStep(
         node,
@@ -150,16 +160,18 @@ def observe_asks(node: Node, kinds: Kinds, problems: Problems) -> list[DraftAsk]
     return holder_asks(node, kinds, problems, OBSERVE_KEYS)
 
 
-def holder_asks(node: Node, kinds: Kinds, problems: Problems, known: tuple[str, ...]) -> list[DraftAsk]:
-    """The probes of a mapping that holds a probe beside the keys `known`; it must hold one."""
+def holder_asks(
+    node: Node, kinds: Kinds, problems: Problems, known: tuple[str, ...], *, several: bool = True
+) -> list[DraftAsk]:
+    """The probes of a mapping that holds one beside the keys `known`; with `several` also `probes` and `alias`."""
     if not isinstance(node.value, dict):
         problems.error(node, f"{node.name} takes a mapping with a probe, not {a_shape(node)}")
         return []
-    questions = [key for key in node.mapping if key in ("probes", "alias") or (key not in known and kinds.is_kind(key))]
-    questions = [key for key in questions if key in known or key not in ("probes", "alias")]
+    lists = ("probes", "alias") if several else ()
+    questions = [key for key in node.mapping if key in lists or (key not in known and kinds.is_kind(key))]
     strange = [key for key in node.mapping if key not in known and key not in questions]
     for key in strange:
-        unknown(node, key, [*known, *kinds.names()], problems)
+        unknown(node, key, [*known, *lists, *kinds.names()], problems)
     if len(questions) > 1:
         problems.key(node, questions[1], f"{listing(questions, 'and')} stand side by side; {node.name} has one")
     elif not questions and not strange:
@@ -197,8 +209,16 @@ def _named(name: str, node: Node, kinds: Kinds, problems: Problems) -> list[Draf
         elif kinds.is_kind(kind):
             found.append(DraftAsk(name, kind, child, kinds.probe(kind)))
         else:
-            unknown(node, kind, ["alias", *kinds.names()], problems)
+            hint = nearest(kind, kinds.names()) or f"kinds are {listing(kinds.names(), 'and')}"
+            problems.key(node, kind, f"{show(kind)} is not a kind of probe", hint=hint)
+            found.append(_guess(name, kind, child, kinds))
     return found[:1]
+
+
+def _guess(name: str, kind: str, node: Node, kinds: Kinds) -> DraftAsk:
+    """What a misspelt kind was probably meant to be, so that it hides no wrong condition."""
+    near = get_close_matches(kind[:80].lower(), kinds.names(), 1)
+    return DraftAsk(name, kind, node, kinds.probe(near[0]) if near else None, guessed=True)
 
 
 def is_reserved(ask: DraftAsk) -> bool:

@@ -8,6 +8,8 @@ from captain.probes import RESERVED, Probe, probes
 from captain.rollbacks import RESERVED as RESERVED_STRATEGIES
 from captain.rollbacks import Strategy, strategies
 
+MAX_NAMES = 500
+"""Names asked for during one load: each unknown one costs a look at what is installed."""
 NOT_YET = "not measured by this captain yet"
 
 
@@ -20,15 +22,15 @@ class Kinds:
 
     def probe(self, name: str) -> type[Probe] | None:
         """The kind, or None where nothing has it."""
-        if name not in self._probes:
+        if name not in self._probes and len(self._probes) < MAX_NAMES:
             self._probes[name] = probes.find(name)
-        return self._probes[name]
+        return self._probes.get(name)
 
     def strategy(self, name: str) -> type[Strategy] | None:
         """The strategy, or None where nothing has it."""
-        if name not in self._strategies:
+        if name not in self._strategies and len(self._strategies) < MAX_NAMES:
             self._strategies[name] = strategies.find(name)
-        return self._strategies[name]
+        return self._strategies.get(name)
 
     def is_kind(self, name: str) -> bool:
         """Whether a key names a kind, of this captain or of a later one."""

@@ -25,6 +25,8 @@ def overlay(base: Node, over: Node, asking: Callable[[str], bool] | None = None)
         below = left.mapping.get(key)
         if below is None:
             value = child
+        elif key == "running" and below.mapping and not set(child.mapping) - {"version"} <= set(below.mapping):
+            value = overlay(without(below, *(name for name in below.mapping if name != "version")), child)
         elif asking and key in BY_ID and isinstance(below.value, list) and isinstance(child.value, list):
             value = _by_id(below, child, asking)
         else:

@@ -9,19 +9,31 @@ from captain.documents import Document, Node
 from captain.errors import Problem, ProblemsError
 from captain.safe import safe
 
+MAX_PROBLEMS = 1000
+
 
 class Problems:
     """Every problem of every file of one load."""
 
     def __init__(self) -> None:
         self._found: dict[tuple[str, int, int, str], Problem] = {}
+        self.met = 0
+        """How often an error was met, the same one twice included: compare before and after."""
 
     def document(self, document: Document) -> None:
         """Take over what reading the file met."""
         for problem in document.problems:
             self.add(problem)
 
+    @property
+    def full(self) -> bool:
+        """Whether so much is wrong that looking further only costs time."""
+        return len(self._found) >= MAX_PROBLEMS
+
     def add(self, problem: Problem) -> None:
+        self.met += problem.severity == "error"
+        if self.full and problem.severity == "note":
+            return
         self._found.setdefault((problem.path, problem.line, problem.column, problem.message), problem)
 
     def error(self, node: Node, message: str, *, hint: str | None = None, offset: int | None = None) -> None:

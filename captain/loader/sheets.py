@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 from captain.checklist import Source
 from captain.documents import MAX_BYTES, Document, read_yaml
 from captain.errors import UsageError
-from captain.loader.problems import Problems, nearest
+from captain.loader.problems import nearest
 from captain.loader.quoting import corrected
 from captain.safe import safe
 
@@ -81,12 +81,15 @@ class Sheets:
 
     root: Path
     """Absolute; the folder of captain.yaml."""
-    problems: Problems
     cwd: Path
     pinned: Mapping[str, Source] | None = None
     sources: dict[str, Source] = field(default_factory=dict)
     """What was read, by path relative to the root, in order."""
     _documents: dict[str, Document] = field(default_factory=dict)
+
+    def source(self, document: Document) -> Source:
+        """The bytes a document was read from."""
+        return next(self.sources[name] for name, one in self._documents.items() if one is document)
 
     def user(self, path: Path) -> Document:
         """A file the user named, wherever it lies. Raises UsageError where it cannot be read."""
@@ -96,6 +99,10 @@ class Sheets:
             return self._read(name, absolute)
         except Unreadable as error:
             raise UsageError(f"{safe(path, 200)} {error}") from error
+
+    def pinned_document(self, name: str) -> Document:
+        """One of the pinned files. Raises Unreadable where it is none."""
+        return self._read(name, Path(name))
 
     def beneath(self, reference: str) -> Document:
         """A file that a file names, relative to the root. Raises Unreadable where it may not or cannot be read."""
@@ -137,7 +144,6 @@ class Sheets:
             document = read_yaml(data, safe(shown, 400), correct=corrected)
             self.sources[name] = Source(name, data)
             self._documents[name] = document
-            self.problems.document(document)
         return self._documents[name]
 
     def _shown(self, path: Path) -> str:

@@ -52,7 +52,7 @@ def build(
         return None
     ready = ready or {}
     plain = {key: child for key, child in node.mapping.items() if key not in ready}
-    before = len(problems.errors)
+    before = problems.met
     values: dict[str, Any] = {}
     for key, child in plain.items():
         if key not in keys_of(model):
@@ -67,7 +67,7 @@ def build(
     except ValidationError as error:
         _report(error, node, problems)
         return None
-    return built if len(problems.errors) == before else None
+    return built if problems.met == before else None
 
 
 EMPTY: Any = object()
@@ -142,6 +142,8 @@ def keys_of(model: type[BaseModel]) -> dict[str, Any]:
 def unknown(node: Node, key: str, known: Collection[str], problems: Problems) -> None:
     """Note a key that does not belong here, with the nearest that does."""
     shown = show(key)
+    if problems.full:
+        return
     hint = nearest(key, known) or (f"keys here are {listing(sorted(known), 'and')}" if len(known) <= 12 else None)
     problems.key(node, key, f"{shown} is not a key of {label(node) or 'this file'}", hint=hint)
 
