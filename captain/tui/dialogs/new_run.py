@@ -1,0 +1,118 @@
+"""What a new run needs to know: version, environment, checklist and the inputs that the files ask for."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from textual.content import Content
+from textual.widget import Widget
+
+from captain.tui.dialogs.base import Dialog, Heading
+from captain.tui.dialogs.fields import Choice, Field
+
+VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,63}")
+
+
+class Asked(Protocol):
+    """One input of captain.yaml."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def ask(self) -> str: ...
+    @property
+    def match(self) -> str | None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class NewRun:
+    """Start or resume this."""
+
+    version: str
+    environment: str
+    checklist: str
+    inputs: Mapping[str, str]
+
+
+class NewRunDialog(Dialog[NewRun]):
+    """Asks what to release. `environments` are (name, protected); `checklists` are their ids."""
+
+    key = "enter"
+    leaves = "esc starts nothing"
+    first = "version"
+
+    def __init__(
+        self,
+        service: str,
+        environments: Sequence[tuple[str, bool]],
+        checklists: Sequence[str],
+        inputs: Sequence[Asked] = (),
+        *,
+        version: str = "",
+    ) -> None:
+        self.environments = tuple(environments)
+        super().__init__(Heading(service, *self.environments[0]))
+        self.checklists = tuple(checklists)
+        self.inputs = tuple(inputs)
+        self.version = version
+
+    def headline(self) -> str:
+        return "Start a release"
+
+    def about(self) -> Content:
+        return self.say("an open run of the same release is resumed", "muted")
+
+    def fields(self) -> Iterator[Widget]:
+        yield self.label("version", "1.4.0")
+        yield Field("version", value=self.version, cap=64)
+        yield self.gap()
+        yield self.label("environment")
+        yield Choice("environment", [(name, name) for name, _ in self.environments], self.look)
+        yield self.gap()
+        if len(self.checklists) > 1:
+            yield self.label("checklist")
+            yield Choice("checklist", [(name, name) for name in self.checklists], self.look)
+            yield self.gap()
+        for one in self.inputs:
+            yield self.label(one.ask)
+            yield Field(f"input-{one.id}", cap=200)
+            yield self.gap()
+
+    def redraw(self) -> None:
+        name = self._chosen("environment", self.environments[0][0])
+        self.heading = Heading(self.heading.service, name, dict(self.environments)[name], self.text("version") or None)
+        super().redraw()
+
+    def _chosen(self, ident: str, otherwise: str) -> str:
+        return next((one.value for one in self.query(f"#{ident}").results(Choice)), otherwise)
+
+    def outcome(self) -> Sequence[Content]:
+        return [self.fact("then", self.say("the pre-deployment section opens; nothing is changed yet"))]
+
+    def blocked(self) -> str | None:
+        version = self.text("version")
+        if not version:
+            return "version missing"
+        if VERSION.fullmatch(version) is None:
+            return "letters, digits and . _ + - only"
+        for one in self.inputs:
+            text = self.text(f"input-{one.id}")
+            if not text:
+                return f"{one.ask}: missing"
+            if one.match is not None and re.search(one.match, text) is None:
+                return f"{one.ask}: not like {one.match}"
+        return None
+
+    def verb(self) -> str:
+        return "start"
+
+    def answer(self) -> NewRun:
+        return NewRun(
+            self.text("version"),
+            self._chosen("environment", self.environments[0][0]),
+            self._chosen("checklist", self.checklists[0]),
+            {one.id: self.text(f"input-{one.id}") for one in self.inputs},
+        )
