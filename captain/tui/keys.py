@@ -51,6 +51,7 @@ RUN: tuple[Key, ...] = (
     Key("run.previous_problem", "N", "previous_problem", "problem before", "Go to the problem before", shown=False),
     Key("run.resolve", "o", "resolve", "resolve", "Say what an action did that nobody knows about", shown=False),
     Key("run.note", "c", "note", "note", "Write a note, or the cause after a rollback", shown=False),
+    Key("run.reopen", "O", "reopen", "open again", "Open this closed section again; asks first", shown=False),
     Key("run.abort", "A", "abort", "abort", "Give this run up; asks first", shown=False),
     Key("run.trust", "t", "trust", "trust", "Look at the commands of these files and accept them", shown=False),
     Key("run.filter", "slash", "filter", "filter", "Show only the steps that hold these letters", shown=False),

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from textual.app import ComposeResult
 from textual.containers import VerticalScroll
+from textual.content import Content
 from textual.widgets import Static
 
 from captain.tui.detail import Detail, Seen
@@ -26,11 +28,15 @@ class StepPanel(VerticalScroll, can_focus=True):
         self.small = False
         self._body = Static("", id="detail", markup=False)
 
-    def compose(self):  # type: ignore[no-untyped-def]
+    def compose(self) -> ComposeResult:
         yield self._body
 
     def on_mount(self) -> None:
         self.border_title = "2 Step"
+
+    def say(self, content: Content) -> None:
+        """Show this instead of a step: why nothing could be opened."""
+        self._body.update(self.look.paint(content))
 
     def show(self, moment: Moment, step: str | None) -> None:
         """Draw a step."""

@@ -1,0 +1,128 @@
+"""The application: one log, one person, and the screens over them. Knows how to start, leave and fail.
+
+Nothing imported here loads pydantic, SQLite, CEL, httpx or a client: the first frame waits for none of them.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+from textual.app import App
+from textual.binding import Binding, BindingType
+
+from captain.errors import CaptainError
+from captain.tui.moment import Known
+from captain.tui.present import Look
+from captain.tui.screens.run import Opener, RunScreen
+
+if TYPE_CHECKING:
+    from textual.screen import Screen
+
+    from captain.engine import Engine
+    from captain.tui.home import Home
+
+DARK = "tokyo-night"
+LIGHT = "textual-light"
+
+
+class CaptainApp(App[None]):
+    """captain on a terminal."""
+
+    CSS_PATH = ["captain.tcss", "dialogs.tcss"]
+    TITLE = "captain"
+    ENABLE_COMMAND_PALETTE = True
+    COMMAND_PALETTE_BINDING = "ctrl+p"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("ctrl+q", "quit", "Quit", show=False, tooltip="Leave captain; runs stay open", id="app.quit"),
+    ]
+
+    def __init__(
+        self,
+        log_path: Path,
+        *,
+        known: Known | None = None,
+        opener: Opener | None = None,
+        home: Home | None = None,
+        keymap: Mapping[str, str] | None = None,
+        ascii_only: bool = False,
+        calm: bool = False,
+        theme: str | None = None,
+        environ: Mapping[str, str] | None = None,
+    ) -> None:
+        """A run (`known` and `opener`), or the bridge (`home`)."""
+        environ = os.environ if environ is None else environ
+        calm = calm or environ.get("TEXTUAL_ANIMATIONS") == "none" or "SSH_CONNECTION" in environ
+        super().__init__()
+        self.look = Look(colour=not self.no_color, ascii=ascii_only, calm=calm)
+        self.keys: Mapping[str, str] = dict(keymap or {})
+        self.log_path = log_path
+        self.home = home
+        self.engines: list[Engine] = []
+        self.failure: CaptainError | None = None
+        """Why nothing could be opened, for the command that started the screen."""
+        self.failures: list[BaseException] = []
+        """Unexpected errors, shown and kept."""
+        self.farewell: str | None = None
+        """What to print once the screen is gone."""
+        self._known = known
+        self._opener = opener
+        self.theme = theme or environ.get("CAPTAIN_THEME") or environ.get("TEXTUAL_THEME") or DARK
+        self.animation_level = "none"
+        if self.keys:
+            self.set_keymap(dict(self.keys))
+
+    def on_mount(self) -> None:
+        self.set_class(self.look.ascii, "-ascii")
+        if self._known is not None and self._opener is not None:
+            self.push_screen(RunScreen(self, self._known, self._opener))
+        elif self.home is not None:
+            from captain.tui.screens.bridge import BridgeScreen
+
+            self.push_screen(BridgeScreen(self, self.home))
+
+    def open_run(self, known: Known, opener: Opener) -> None:
+        """Show a run over what is there."""
+        self.push_screen(RunScreen(self, known, opener))
+
+    def open_history(self) -> None:
+        from captain.tui.screens.history import HistoryScreen
+
+        self.push_screen(HistoryScreen(self.log_path))
+
+    def open_help(self, about: Screen[None]) -> None:
+        from captain.tui.screens.help import HelpScreen
+
+        self.push_screen(HelpScreen(about))
+
+    def leave(self, screen: Screen[None]) -> None:
+        """Leave a run: back to the bridge it was opened from, else out of captain."""
+        if self.home is not None and len(self.screen_stack) > 2:
+            self.run_worker(self._back(screen), group="leave", exit_on_error=False)
+        else:
+            self.exit()
+
+    async def _back(self, screen: Screen[None]) -> None:
+        screen.workers.cancel_node(screen)
+        await self._close_engines()
+        self.pop_screen()
+
+    def keep(self, error: BaseException) -> None:
+        """An unexpected error that was shown: kept for whoever started the screen."""
+        self.failures.append(error)
+
+    def handle_bindings_clash(self, clashed_bindings: set[Binding], node: object) -> None:
+        words = ", ".join(sorted(f"{one.id or one.action} ({one.key})" for one in clashed_bindings))
+        self.notify(f"two keys are the same: {words}", severity="warning", markup=False)
+
+    async def _close_engines(self) -> None:
+        while self.engines:
+            try:
+                await self.engines.pop().close()
+            except Exception as error:
+                self.keep(error)
+
+    async def on_unmount(self) -> None:
+        await self._close_engines()

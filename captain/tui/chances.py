@@ -1,0 +1,145 @@
+"""Which keys may be pressed now, why the others may not, and which one is sensible next. Pure; asks run.allowed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from captain.run import allowed
+from captain.tui.commands import mine
+from captain.tui.keys import RUN
+from captain.tui.moment import Moment, yours
+
+if TYPE_CHECKING:
+    from captain.checklist import Step
+
+OPENING = "the run is still being opened"
+
+
+def dim(moment: Moment | None, step_id: str | None) -> dict[str, str]:
+    """Why each key that may not be pressed may not, by id."""
+    always = ("run.leave", "run.help", "run.history")
+    if moment is None:
+        return {key.id: OPENING for key in RUN if key.id not in always}
+    view = moment.view
+    found = view.step(step_id) if step_id is not None else None
+    step = found[1] if found is not None else None
+    reasons: dict[str, str] = {}
+
+    def put(key: str, refusal: Exception | str | None) -> None:
+        if refusal is not None:
+            reasons[key] = str(refusal)
+
+    if step is None:
+        for key in ("measure", "sign", "waive", "not_applicable", "withdraw", "act", "resolve"):
+            put(f"run.{key}", "there is no step here")
+    else:
+        signing = allowed.sign(view, step.id)
+        put("run.measure", signing if by_hand(step) else allowed.measure(view, step))
+        if step.id in view.asking:
+            put("run.measure", f"{step.title} is being measured already")
+        for key in ("sign", "waive", "not_applicable"):
+            put(f"run.{key}", signing)
+        put("run.act", allowed.act(view, step))
+        put("run.resolve", allowed.resolve(view, step))
+        if not mine(view, step):
+            put("run.withdraw", allowed.changing(view) or "you signed nothing here")
+    changing = allowed.changing(view)
+    put("run.measure_section", changing)
+    section = view.section
+    put("run.gate", changing or (allowed.gate(view, section.id) if section is not None else "no section is open"))
+    back = allowed.roll_back(view)
+    if back is not None and (view.run.started_anything or allowed.abort(view) is not None):
+        put("run.roll_back", back)
+    here = found[0] if found is not None else None
+    put("run.reopen", allowed.reopen(view, here.id) if here is not None else "there is no section here")
+    put("run.abort", allowed.abort(view))
+    put("run.trust", None if view.untrusted else "there is nothing to accept")
+    if view.read_only or view.stopped is not None:
+        put("run.note", changing)
+    if next_problem(moment, step_id, 1) is None:
+        put("run.next_problem", "nothing else needs a hand")
+        put("run.previous_problem", "nothing else needs a hand")
+    return reasons
+
+
+def by_hand(step: Step) -> bool:
+    """Whether enter signs the step, because nothing measures it."""
+    return step.manual is not None and not step.asks
+
+
+def words(moment: Moment | None, step_id: str | None) -> dict[str, str]:
+    """Words that say more than the usual ones."""
+    out: dict[str, str] = {}
+    if moment is None:
+        return out
+    view = moment.view
+    found = view.step(step_id) if step_id is not None else None
+    if found is not None and by_hand(found[1]):
+        out["run.measure"] = "sign"
+    if found is not None and found[1].action is not None and allowed.again(view, found[1]):
+        out["run.act"] = "again"
+    if moment.readiness is not None and moment.readiness.go:
+        out["run.gate"] = "go"
+    if view.run.rollback is not None and not view.run.ended:
+        out["run.roll_back"] = "go on back"
+    elif not view.run.started_anything:
+        out["run.roll_back"] = "abort"
+    if view.run.state == "rolled_back":
+        out["run.note"] = "cause"
+    if moment.running() is not None:
+        out["run.leave"] = "leave, keeps running"
+    if not any(moment.problem(step) for _, step, _ in moment.steps()):
+        out["run.next_problem"] = "next open"
+    return out
+
+
+def chosen(moment: Moment | None, step_id: str | None, dimmed: dict[str, str]) -> str | None:
+    """The next sensible key; None while something runs, because waiting is right then."""
+    if moment is None or moment.running() is not None:
+        return None
+    view = moment.view
+    if view.run.rollback is not None and not view.run.ended and "run.roll_back" not in dimmed:
+        return "run.roll_back"
+    if view.run.state == "rolled_back":
+        return "run.note"
+    if view.run.ended or view.read_only or view.stopped is not None:
+        return None
+    if view.untrusted:
+        return "run.trust"
+    section = view.section
+    if section is not None and "run.gate" not in dimmed and allowed.go(view, section.id) is None:
+        return "run.gate"
+    found = view.step(step_id) if step_id is not None else None
+    if found is not None and section is not None and found[0].id == section.id:
+        step, status = found[1], moment.statuses[found[1].id]
+        if step.action is not None and status.attempt is None and "run.act" not in dimmed:
+            return "run.act"
+        if status.waits and yours(view, step, status) and "run.sign" not in dimmed:
+            return "run.measure" if by_hand(step) else "run.sign"
+        if status.state == "todo" and "run.measure" not in dimmed:
+            return "run.measure"
+    if "run.next_problem" not in dimmed:
+        return "run.next_problem"
+    if "run.measure" not in dimmed and found is not None and not moment.statuses[found[1].id].counts:
+        return "run.measure"
+    return None
+
+
+def next_problem(moment: Moment, step_id: str | None, way: int) -> str | None:
+    """The next step that needs a hand, going round; without any, the next one that is still open."""
+    order = [step for _, step, _ in moment.steps()]
+    ids = [step.id for step in order]
+    at = ids.index(step_id) if step_id in ids else -1 if way > 0 else 0
+    around = [order[(at + way * distance) % len(order)] for distance in range(1, len(order) + 1)] if order else []
+    others = [step for step in around if step.id != step_id]
+    found = next((step.id for step in others if moment.problem(step)), None)
+    if found is not None:
+        return found
+    section = moment.view.section
+    mine = {step.id for step in section.steps} if section is not None else set()
+    return next((step.id for step in others if step.id in mine and _open(moment, step)), None)
+
+
+def _open(moment: Moment, step: Step) -> bool:
+    found = moment.statuses[step.id]
+    return not found.counts and found.state not in ("measuring", "running") and step.severity != "info"
