@@ -357,7 +357,7 @@ async def _adopt_pinned(desk: Desk, run: Run) -> None:
         return sources
 
     sources = await desk.on_log(read)
-    target = load_pinned(sources, run.checklist, run.environment, Path(now.root))
+    target = load_pinned(tuple(sources), run.environment, root=Path(now.root))
     desk.learn(target)
     desk.change = compare(now, target, pinned)
 

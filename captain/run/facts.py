@@ -1,0 +1,232 @@
+"""What single entries of a run say, as small values over the entry itself. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from captain.clock import parse_stamp
+from captain.events import Recorded
+from captain.measurement import Verdict
+from captain.release import Image, Release
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """One recorded measurement of a step."""
+
+    event: Recorded
+
+    @property
+    def seq(self) -> int:
+        return self.event.seq
+
+    @property
+    def step(self) -> str:
+        return str(self.event.data["step"])
+
+    @property
+    def verdict(self) -> Verdict:
+        return Verdict(self.event.data["verdict"])
+
+    @property
+    def message(self) -> str:
+        return str(self.event.data["message"])
+
+    @property
+    def definition(self) -> str:
+        return str(self.event.data["definition"])
+
+    @property
+    def attempts(self) -> int:
+        return int(self.event.data["attempts"])
+
+    @property
+    def attempt(self) -> str | None:
+        """The attempt of an action it observed."""
+        value = self.event.data["attempt"]
+        return None if value is None else str(value)
+
+    @property
+    def purpose(self) -> str:
+        return str(self.event.data["purpose"])
+
+    @property
+    def at(self) -> datetime:
+        """When the measuring ended: the entry's own time."""
+        return self.event.at
+
+    @property
+    def max_age_ms(self) -> int:
+        """How long it counts; 0 means as long as its section is open."""
+        return int(self.event.data["max_age_ms"])
+
+    @property
+    def observed(self) -> Mapping[str, Any]:
+        """Scalars; durations as text in seconds, doubles as decimal text."""
+        value: Mapping[str, Any] = self.event.data["observed"]
+        return value
+
+    @property
+    def conditions(self) -> tuple[Mapping[str, Any], ...]:
+        return tuple(self.event.data["conditions"])
+
+    @property
+    def unmet(self) -> frozenset[str]:
+        """Conditions that were false or unknown: what a waiver given now would cover."""
+        return frozenset(
+            str(one["expect"])
+            for one in self.conditions
+            if one["role"] == "expect" and one["verdict"] in (Verdict.FAIL, Verdict.UNKNOWN)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class SignOff:
+    """A person's decision on a step, a gate or the review."""
+
+    event: Recorded
+
+    @property
+    def seq(self) -> int:
+        return self.event.seq
+
+    @property
+    def on(self) -> str:
+        return str(self.event.data["on"])
+
+    @property
+    def target(self) -> str:
+        return str(self.event.data["target"])
+
+    @property
+    def meaning(self) -> str:
+        return str(self.event.data["meaning"])
+
+    @property
+    def by(self) -> str:
+        return self.event.actor.name
+
+    @property
+    def note(self) -> str:
+        return str(self.event.data["note"])
+
+    @property
+    def expires(self) -> datetime | None:
+        value = self.event.data["expires"]
+        return None if value is None else parse_stamp(value)
+
+
+@dataclass(frozen=True, slots=True)
+class Waiver:
+    """A blocker or warning that may stay unmet until a day."""
+
+    event: Recorded
+
+    @property
+    def seq(self) -> int:
+        return self.event.seq
+
+    @property
+    def step(self) -> str:
+        return str(self.event.data["step"])
+
+    @property
+    def expires(self) -> datetime:
+        return parse_stamp(self.event.data["expires"])
+
+    @property
+    def covers(self) -> frozenset[str]:
+        return frozenset(self.event.data["conditions"])
+
+    @property
+    def by(self) -> str:
+        return self.event.actor.name
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One start of an action or of a rollback part, as far as the log knows it."""
+
+    intent: Recorded
+    started: Recorded | None = None
+    finished: Recorded | None = None
+    resolved: Recorded | None = None
+
+    @property
+    def id(self) -> str:
+        return str(self.intent.data["attempt"])
+
+    @property
+    def step(self) -> str | None:
+        value = self.intent.data["step"]
+        return None if value is None else str(value)
+
+    @property
+    def part(self) -> str | None:
+        value = self.intent.data["part"]
+        return None if value is None else str(value)
+
+    @property
+    def external(self) -> bool:
+        return bool(self.intent.data["how"] == "external")
+
+    @property
+    def outcome(self) -> str | None:
+        """exited, signalled, timed_out, cancelled or lost; None while nothing is known to have ended."""
+        return None if self.finished is None else str(self.finished.data["outcome"])
+
+    @property
+    def exit_code(self) -> int | None:
+        return None if self.finished is None else self.finished.data["exit_code"]
+
+    @property
+    def succeeded(self) -> bool:
+        return self.outcome == "exited" and self.exit_code == 0
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """A gate's go, and what it opened."""
+
+    event: Recorded
+
+    @property
+    def section(self) -> str:
+        return str(self.event.data["section"])
+
+    @property
+    def go(self) -> bool:
+        return bool(self.event.data["decision"] == "go")
+
+    @property
+    def risk(self) -> tuple[str, ...]:
+        return tuple(self.event.data["risk"])
+
+
+@dataclass(frozen=True, slots=True)
+class Rollback:
+    """A rollback under way or ended."""
+
+    intent: Recorded
+    attempts: tuple[str, ...] = ()
+    """Attempts of its parts, in order."""
+    end: Recorded | None = None
+
+    @property
+    def id(self) -> str:
+        return str(self.intent.data["rollback"])
+
+    @property
+    def to(self) -> Release:
+        return release_of(self.intent.data["to"])
+
+
+def release_of(data: Mapping[str, Any]) -> Release:
+    """The release that an entry names."""
+    images = {
+        name: Image(one["ref"], one["pinned"], one["digest"], one["basis"]) for name, one in data["images"].items()
+    }
+    return Release(data["version"], data["commit"], data.get("tag"), data.get("untagged", False), images)
