@@ -85,7 +85,6 @@ class Dialog(ModalScreen[R | None]):
         super().__init__()
         self.heading = heading
         self._deaf_until = 0.0
-        self._drawn: tuple[int, bool] | None = None
 
     # What a dialog says about itself
 
@@ -181,13 +180,14 @@ class Dialog(ModalScreen[R | None]):
             yield Static(classes="gap", id="after-facts")
             yield from self.fields()
             yield Row(id="outcome")
-            yield self.gap()
+            yield Static(classes="gap", id="after-outcome")
             yield Row(id="foot", classes="row")
 
     def on_mount(self) -> None:
         box = self.query_one("#box")
         box.border_title = self.look.paint(self.say(self.headline()))
         box.border_subtitle = self.look.paint(self.say(self.leaves))
+        self.query_one("#facts").styles.max_height = 1
         self._deaf_until = time.monotonic() + self.guard
         self.set_timer(self.guard, self._listen) if self.guard else self.call_after_refresh(self._listen)
         self.redraw()
@@ -215,6 +215,7 @@ class Dialog(ModalScreen[R | None]):
         outcome = self.outcome()
         self.query_one("#outcome", Static).update(paint(lines(outcome)))
         self.query_one("#outcome").display = bool(outcome)
+        self.query_one("#after-outcome").set_class(not outcome, "-off")
         self.query_one("#foot", Static).update(paint(self._foot()))
         self.call_after_refresh(self._fit, len(rows))
 
@@ -244,6 +245,10 @@ class Dialog(ModalScreen[R | None]):
         box.set_class(spare < gaps, "-tight")
         taken = gaps + 2 if spare >= gaps + 2 else gaps if spare >= gaps else 0
         self.query_one("#facts").styles.max_height = max(1, room - fixed - taken)
+        self.call_after_refresh(self.fitted)
+
+    def fitted(self) -> None:
+        """Called when the facts have the room they get."""
 
     def extra_keys(self) -> list[tuple[str, str, str]]:
         """Further keys of the last line: key, word, action."""

@@ -92,7 +92,8 @@ class RollbackDialog(TypedDialog[RollingBack]):
         because: str | None = None,
         look_again: Callable[[], Awaitable[Plan]] | None = None,
     ) -> None:
-        super().__init__(heading, plan.confirm)
+        # Going on with a rollback that was confirmed already asks for no name again.
+        super().__init__(heading, None if plan.going_on else plan.confirm)
         self.plan = plan
         self.because = because
         self.look_again = look_again
@@ -116,14 +117,11 @@ class RollbackDialog(TypedDialog[RollingBack]):
             rows += self.wrapped("because", self.because, "error", 2)
         if not self.plan.ready:
             rows += self.wrapped("NOT READY", self.plan.why or "the way back cannot be proved", "error", 2)
-        for attempt in self.plan.stops:
-            rows.append(self._line(len(self._numbered(rows)) + 1, "change", f"stop {attempt}, which still runs"))
-        number = len(self.plan.stops)
         lines = [(line.verb, line.text) for part in self.plan.parts for line in part.lines]
-        doing = [one for one in lines if one[0] in ("verify", "change")]
+        doing = [("change", f"stop {one}, which still runs") for one in self.plan.stops]
+        doing += [one for one in lines if one[0] in ("verify", "change")]
         doing += [("verify", title) for title in self.plan.verify]
-        for verb, text in doing:
-            number += 1
+        for number, (verb, text) in enumerate(doing, 1):
             rows += self._row(number, verb, text)
         for verb, text in lines:
             if verb not in ("verify", "change"):
@@ -133,13 +131,6 @@ class RollbackDialog(TypedDialog[RollingBack]):
 
     def _news(self) -> Content:
         return Content("") if self.news is None else self.say(f"   {self.news}", "warning")
-
-    @staticmethod
-    def _numbered(rows: list[Content]) -> list[Content]:
-        return [row for row in rows if row.plain[:1].isdigit()]
-
-    def _line(self, number: int, verb: str, text: str) -> Content:
-        return self._row(number, verb, text)[0]
 
     def _row(self, number: int, verb: str, text: str) -> list[Content]:
         role: Role = "bold" if verb == "change" else "muted"

@@ -82,10 +82,10 @@ class TrustDialog(Dialog[Trusting]):
 
     def on_mount(self) -> None:
         super().on_mount()
-        self.watch(self.query_one("#facts"), "scroll_y", self._looked, init=False)
-        self.call_after_refresh(self.call_after_refresh, self._looked)
+        self.watch(self.query_one("#facts"), "scroll_y", self.fitted, init=False)
 
-    def _looked(self) -> None:
+    def fitted(self) -> None:
+        """Count what is in sight now as seen."""
         facts = self.query_one("#facts")
         before = self.left
         self.seen = max(self.seen, round(facts.scroll_y) + facts.size.height)
