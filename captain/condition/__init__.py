@@ -18,8 +18,6 @@ from captain.condition.faults import ConditionError, Fault
 from captain.condition.judge import ConditionResult, Judgement, conjoin, decide, judge
 from captain.condition.scope import Scope
 
-compile = compile_condition
-
 __all__ = [
     "CelType",
     "Condition",
@@ -34,7 +32,6 @@ __all__ = [
     "Outcome",
     "Scope",
     "activation",
-    "compile",
     "compile_condition",
     "compile_expression",
     "conjoin",

@@ -68,11 +68,11 @@ class Condition(Expression):
 def compile_expression(text: str, scope: Scope, *, condition: bool = False, observes: bool = False) -> Expression:
     """An expression of any type, or with `condition` a Condition. Raises ConditionError with every fault."""
     lint.characters(text)
+    if asked := _asked(text, scope):  # first: the checker takes has(status) for status itself and complains of its type
+        raise ConditionError(text, asked)
     program, scope = _program(text, scope)
     found = _reads(program.tree, scope)
     faults = lint.rules(program.tree, text)
-    if "has(" in text.replace(" ", ""):
-        faults += lint.fields_only(cel.parse_text(text, scope.names), scope.types)
     if condition and not faults:
         faults += _untrue(program, text)
         if observes and scope.observed.isdisjoint(read.name for read in found):
@@ -95,6 +95,15 @@ def compile_condition(text: str, scope: Scope, *, observes: bool = True) -> Cond
 def lint_list(conditions: Sequence[Condition]) -> list[tuple[int, Fault]]:
     """What is wrong with conditions that stand in one list, by index."""
     return list(lint.unguarded([(condition.program.tree, condition.scope.observed) for condition in conditions]))
+
+
+def _asked(text: str, scope: Scope) -> list[Fault]:
+    if "has" not in text:
+        return []
+    try:
+        return list(lint.fields_only(cel.parse_text(text, scope.names), text, scope.types))
+    except (cel.CompileError, WireError):  # the checked compile says what is wrong
+        return []
 
 
 def _program(text: str, scope: Scope) -> tuple[cel.Program, Scope]:

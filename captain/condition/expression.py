@@ -141,6 +141,8 @@ def _humane(error: str) -> str:
         operator = match[1].strip("_@") or match[1]
         types = match[2].replace("int64", "int").replace("google.protobuf.", "").replace("null_type", "null").lower()
         return f"{operator} does not take {types.replace(', ', ' and ')}"
+    if match := re.search(r"Key not found in map : (.*)$", error, re.DOTALL):
+        return f"there is no {match[1][:80]}"
     if "Iteration budget" in error:
         return "Iteration budget exceeded: more than 10,000 loop steps"
     return error[:300]

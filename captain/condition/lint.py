@@ -57,11 +57,12 @@ def rules(tree: Tree, text: str) -> list[Fault]:
     return [*_calls(tree, text), *_growth(tree)]
 
 
-def fields_only(parsed: Tree, names: Mapping[str, object]) -> Iterator[Fault]:
+def fields_only(parsed: Tree, text: str, names: Mapping[str, object]) -> Iterator[Fault]:
     """has() on a declared name: the checker turns it into the value itself. `parsed` is the unchecked tree."""
     for node in walk(parsed.root):
         if isinstance(node, Select) and node.test and (dotted := _dotted(node)) in names:
-            yield Fault(parsed.positions.get(node.id, 0), f"has({dotted}) asks for an observation itself", HAS_HINT)
+            at = _word(text, parsed.positions.get(node.id, 0))
+            yield Fault(at, f"has({dotted}) asks for an observation itself", HAS_HINT)
 
 
 def _dotted(node: Node) -> str:
