@@ -227,6 +227,10 @@ def _stop(home: Path, *, keep_log: bool = False) -> None:
         while Path(f"/proc/{pid}").exists():
             assert time.monotonic() < deadline, f"dockerd {pid} does not end"
             time.sleep(0.05)
+    # The namespaces of a host-network container stay mounted after the engine's end.
+    for line in reversed(Path("/proc/self/mounts").read_text().splitlines()):
+        if (mounted := line.split(" ")[1]).startswith(f"{home}/"):
+            subprocess.run(["umount", "--lazy", mounted], check=False, timeout=30)
     for left in ("data", "exec"):
         shutil.rmtree(home / left, ignore_errors=True)
     for left in ("docker.sock", "pid", *(() if keep_log else ("log",))):

@@ -1,0 +1,159 @@
+"""The kind `docker`: the containers of one engine, counted by what is wrong with them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Annotated, Any, ClassVar, Literal, TypedDict
+
+from pydantic import AfterValidator
+
+from captain.errors import ProbeError, UsageError
+from captain.fields import Bool, PositiveInt, Text, wrong
+from captain.measurement import Measurement
+from captain.probes import Context, Probe, probe
+from captain.systems.docker import Reader, endpoint
+from captain.systems.docker_counts import Counts
+from captain.systems.docker_look import Look, Selection, look
+from captain.systems.patterns import chooser
+
+_MARGIN = 0.9
+"""Share of the attempt's time the engine may take, so that its own error comes before the attempt's end."""
+_BODY = 64 * 1024
+
+
+def _choice(value: str) -> str:
+    if "${{" not in value:
+        try:
+            chooser(value)
+        except UsageError as error:
+            raise wrong(error.message) from error
+    return value
+
+
+Chosen = Annotated[Text, AfterValidator(_choice)]
+
+
+@probe("docker")
+class DockerProbe(Probe):
+    """Do the containers run, and are they healthy, limited, restarted, unprivileged and isolated?
+
+    Asks with GET only, so a read-only proxy before the engine is enough. Where fewer than `min_matches` containers
+    match, only `matched` is observed: nothing passes on containers that are not there.
+    """
+
+    default_expect: ClassVar[tuple[str, ...]] = (
+        "matched > 0",
+        "running == matched",
+        "unhealthy == 0",
+        "restarting == 0",
+    )
+    network: ClassVar[bool] = True
+    example: ClassVar[str] = """\
+id: containers-healthy
+title: Containers are healthy
+docker: { services: [backend, worker], min_matches: 2 }
+expect: ['running == matched', 'healthy == running', 'restarting == 0']"""
+
+    host: Text | None = None
+    """The engine, default $DOCKER_HOST, else the docker context's."""
+    names: tuple[Chosen, ...] = ()
+    """Containers by name, exact or `/regex/`."""
+    project: Text | None = None
+    """A Compose project or a Swarm stack."""
+    services: tuple[Text, ...] = ()
+    """Services of Compose (`web` or `shop_web`) or of Swarm (`shop_web`)."""
+    labels: Mapping[Text, Text] = {}
+    """Labels a container must have; an empty value asks for the label alone."""
+    exclude: tuple[Chosen, ...] = ()
+    """Containers or services that are not meant, exact or `/regex/`."""
+    min_matches: PositiveInt = 1
+    """How many containers must match before anything but `matched` is observed."""
+    top: Bool = False
+    """Ask for the processes of each container too: user_processes, root_processes."""
+    allow_root_pid1: tuple[Text, ...] = ()
+    """Programs, services or containers whose first process may be root."""
+    require_mounts: Mapping[Text, tuple[Text, ...]] = {}
+    """By service or container, the paths that must be a named volume or a bind."""
+    roles: Mapping[Text, Literal["front", "app", "data", "worker"]] = {}
+    """By service or container; ports of `data` and `worker` must not be published."""
+
+    class Observes(TypedDict, total=False):
+        """What the engine says, counted over the containers that match."""
+
+        matched: Annotated[int, "containers that match"]
+        running: Annotated[int, "of them: running, neither paused nor restarting"]
+        paused: Annotated[int, "paused"]
+        restarting: Annotated[int, "between a crash and the next start"]
+        exited: Annotated[int, "created, ended or dead"]
+        no_healthcheck: Annotated[int, "without a health check, or with it switched off"]
+        healthy: Annotated[int, "running and healthy"]
+        unhealthy: Annotated[int, "running and unhealthy"]
+        starting: Annotated[int, "running, health not known yet"]
+        failing_streak_max: Annotated[int, "the longest row of failed health checks"]
+        health_retries_min: Annotated[int, "the fewest retries of a health check (unset counts as 3)"]
+        root_configured: Annotated[int, "configured to start as root"]
+        user_processes: Annotated[int, "processes that are not root (needs top)"]
+        root_processes: Annotated[int, "processes of root that are not allowed (needs top)"]
+        no_memory_limit: Annotated[int, "without a memory limit"]
+        no_cpu_limit: Annotated[int, "without a CPU limit"]
+        no_pids_limit: Annotated[int, "without a limit of processes"]
+        oom_killed: Annotated[int, "killed for lack of memory since their start"]
+        no_restart_policy: Annotated[int, "that nothing restarts when they fail"]
+        restart_count_max: Annotated[int, "the most restarts of one container"]
+        restart_count_delta: Annotated[int, "restarts since the deploy opened; never known to one look, use before"]
+        missing_mounts: Annotated[int, "paths of require_mounts without a named volume or bind"]
+        anonymous_volumes: Annotated[int, "volumes without a name"]
+        docker_sock_mounts: Annotated[int, "mounts of the engine's socket"]
+        sensitive_mounts: Annotated[int, "binds of /, /etc, /root and the like"]
+        host_network: Annotated[int, "on the host's network"]
+        default_bridge: Annotated[int, "on the default bridge"]
+        published_internal: Annotated[int, "ports of data and worker roles open to other machines (needs roles)"]
+        privileged: Annotated[int, "privileged"]
+        log_unbounded: Annotated[int, "whose log can fill the disk"]
+        log_drivers: Annotated[list[str], "log drivers in use"]
+        images: Annotated[list[str], "image references, each once"]
+        digests: Annotated[list[str], "image digests, each once: the repository's, else the image id"]
+        revisions: Annotated[list[str], "commits the images say they were built from"]
+        uptime_min: Annotated[timedelta, "time since the latest start"]
+        items: Annotated[list[dict[str, Any]], "one mapping per container: name, service, running, health, digest, …"]
+
+    def asks(self) -> str:
+        meant = [*self.names, *self.services, *([self.project] if self.project else [])]
+        meant += [f"{key}={value}" if value else key for key, value in self.labels.items()]
+        return f"containers {', '.join(meant) or '(all)'} of {self.host or 'the Docker engine'}"
+
+    async def measure(self, ctx: Context) -> Measurement:
+        where = endpoint(self.host, ctx.environ)
+        seconds = ctx.timeout.total_seconds() * _MARGIN
+        selection = Selection(self.names, self.services, self.project, dict(self.labels), self.exclude)
+
+        def ask() -> Look:
+            with Reader(where, seconds) as engine:
+                return look(engine, selection, processes=self.top)
+
+        try:
+            found = await ctx.blocking(ask)
+        except UsageError as error:
+            raise ProbeError(error.message) from error
+        notes = []
+        if where.exposed:
+            notes.append(f"{where.name} has no TLS: whoever reaches it is root on that machine")
+        counted = Counts(
+            found,
+            found.now or ctx.clock.now(),
+            min_matches=self.min_matches,
+            top=self.top,
+            allow_root_pid1=self.allow_root_pid1,
+            require_mounts=self.require_mounts,
+            inner=[name for name, role in self.roles.items() if role in ("data", "worker")],
+        )
+        body = json.dumps(counted.items, indent=1)
+        return Measurement(
+            observed=counted.observed(),
+            asked=f"GET containers {self.asks().removeprefix('containers ')} at {where.url}",
+            body=body[:_BODY],
+            truncated=len(body) > _BODY,
+            notes=(*notes, *counted.notes),
+        )

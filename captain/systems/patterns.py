@@ -1,0 +1,50 @@
+"""Names as people write them to choose things: exact, or `/regex/`. A regex that could run away is refused."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+from captain.errors import UsageError
+from captain.safe import safe
+
+_LONGEST = 200
+_REPEATS = 3
+_CHOICES = 6
+_LONGEST_NAME = 128
+_TOKEN = re.compile(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|\{\d*,?\d*\}|\(\?:|.", re.DOTALL)
+
+
+def chooser(written: str) -> Callable[[str], bool]:
+    """Whether a name is meant by `written`. Raises UsageError for a pattern that is none or could run away.
+
+    Matching backtracks, so its time is bounded by what a pattern may hold: few repeats, none of them over a group.
+    A name of more than 128 characters matches no pattern.
+    """
+    if not (len(written) > 1 and written.startswith("/") and written.endswith("/")):
+        return lambda name: name == written
+    pattern = written[1:-1]
+    _check(pattern)
+    try:
+        compiled = re.compile(pattern)
+    except (re.error, OverflowError, RecursionError) as error:
+        raise UsageError(f"{safe(written, 80)} is not a pattern: {error}") from error
+    return lambda name: len(name) <= _LONGEST_NAME and compiled.search(name) is not None
+
+
+def _check(pattern: str) -> None:
+    tokens = _TOKEN.findall(pattern)
+    repeats = [at for at, token in enumerate(tokens) if token in ("*", "+", "?") or token.startswith("{")]
+    why = None
+    if len(pattern) > _LONGEST:
+        why = f"longer than {_LONGEST} characters"
+    elif any(at and tokens[at - 1] == ")" for at in repeats):
+        why = "repeats a group; repeat a character or a class such as [a-z]"
+    elif any(token == "(" and tokens[at + 1 : at + 2] == ["?"] for at, token in enumerate(tokens)):
+        why = "uses (?…); only (?:…) is known here"
+    elif any(len(token) == 2 and token[0] == "\\" and token[1].isdecimal() for token in tokens):
+        why = "refers back to a group"
+    elif len(repeats) > _REPEATS or tokens.count("|") > _CHOICES:
+        why = f"has more than {_REPEATS} repeats or {_CHOICES} alternatives"
+    if why:
+        raise UsageError(f"/{safe(pattern, 80)}/ {why}")
