@@ -7,6 +7,7 @@ moments below the top level become text, as in JSON: the library takes them nowh
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
@@ -20,6 +21,7 @@ MAX_TEXT = 64 * 1024
 MAX_ITEMS = 1000
 """Elements of one list that conditions look through."""
 _INT64 = 1 << 63
+_UNHELD = re.compile("[\0\ud800-\udfff]")
 
 Path = tuple[str | int, ...]
 
@@ -73,8 +75,7 @@ def _plain(value: Any, at: Path, large: dict[Path, str], whole: bool) -> Any:
                 large[at] = f"has {len(value):,} characters; conditions read at most {MAX_TEXT:,}"
                 if not whole:
                     return GONE
-            # The library cannot take lone surrogates; nothing a file could write equals them either.
-            return value if value.isascii() else value.encode("utf-8", "replace").decode("utf-8")
+            return _text(value)
         case int():
             return value if -_INT64 <= value < _INT64 else _double(value)
         case float():
@@ -84,7 +85,7 @@ def _plain(value: Any, at: Path, large: dict[Path, str], whole: bool) -> Any:
         case datetime():
             return aware(value) if not at else moment(value)
         case Mapping():
-            pairs = ((str(key), _plain(item, (*at, str(key)), large, whole)) for key, item in value.items())
+            pairs = ((_text(str(key)), _plain(item, (*at, str(key)), large, whole)) for key, item in value.items())
             return {key: item for key, item in pairs if item is not GONE}
         case list() | tuple():
             if len(value) > MAX_ITEMS:
@@ -95,6 +96,11 @@ def _plain(value: Any, at: Path, large: dict[Path, str], whole: bool) -> Any:
             return GONE if any(item is GONE for item in items) else items
         case _:
             return GONE
+
+
+def _text(value: str) -> str:
+    """The library ends a text at its first NUL, so "ok\\0evil" would equal "ok", and takes no lone surrogates."""
+    return _UNHELD.sub("\ufffd", value)
 
 
 def _double(value: int) -> Any:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 MAX_SHOWN = 80
+_LONE = re.compile("[\ud800-\udfff]")
 
 
 class Gone:
@@ -87,7 +89,7 @@ def _scalar(value: Any) -> str:
 
 def _quoted(text: str) -> str:
     cut = text if len(text) <= MAX_SHOWN - 2 else text[: MAX_SHOWN - 3] + "…"
-    return json.dumps(cut.encode("utf-8", "replace").decode("utf-8"), ensure_ascii=False)
+    return json.dumps(_LONE.sub("\ufffd", cut), ensure_ascii=False)
 
 
 def brief(value: timedelta) -> str:

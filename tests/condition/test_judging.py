@@ -117,6 +117,7 @@ def test_values_that_the_library_cannot_hold_do_no_harm(one: Scope) -> None:
     assert says("json.big > 9000000000000000000", one, {"json": {"big": 2**70}}).value is True
     assert says('json.a == "x"', one, {"json": {"a": "\ud800"}}).value is False
     assert says('text == "x"', one, {"text": "\ud800\x00"}).value is False
+    assert says('text == "ok" || json.ok == 1', one, {"text": "ok\0evil", "json": {"ok\0": 1}}).value is None
     assert says("json.x == 1", one, {"json": {"x": 1, "y": object(), "z": 10**400}}).value is True
     assert says('latency < duration("1s")', one, {"latency": timedelta.max}).value is None
 
