@@ -74,7 +74,7 @@ def is_log(connection: sqlite3.Connection) -> bool:
 
 _FUNCTIONS = frozenset(("coalesce", "max", "min", "count", "length", "zeroblob"))
 _QUIET_PRAGMAS = frozenset(("data_version", "page_count", "freelist_count", "journal_mode", "synchronous"))
-_PRAGMAS_WITH_ARGUMENT = frozenset(("integrity_check", "table_info"))
+_CHECKS = frozenset(("integrity_check", "table_info"))
 _INSERTS = frozenset(("entry", "evidence", "checkpoint"))
 _ALWAYS = frozenset((sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_TRANSACTION, sqlite3.SQLITE_SAVEPOINT))
 
@@ -93,7 +93,7 @@ def restrict(connection: sqlite3.Connection, *, writing: bool) -> None:
         elif action == sqlite3.SQLITE_FUNCTION:
             allowed = second in _FUNCTIONS
         elif action == sqlite3.SQLITE_PRAGMA:
-            allowed = first in (_QUIET_PRAGMAS if second is None else _PRAGMAS_WITH_ARGUMENT)
+            allowed = first in _CHECKS or (second is None and first in _QUIET_PRAGMAS)
         else:
             allowed = False
         return sqlite3.SQLITE_OK if allowed else sqlite3.SQLITE_DENY

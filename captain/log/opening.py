@@ -15,6 +15,7 @@ from captain.log import guard
 from captain.log.connection import connect, is_log, pragma, refuse_other_journals, restrict, schema_rows, wrong_journal
 from captain.log.envelope import Sealed
 from captain.log.schema import APPLICATION_ID, FORMAT, STATEMENTS, differences
+from captain.log.trouble import not_writable
 
 if TYPE_CHECKING:
     from sqlite_utils import Database
@@ -60,6 +61,8 @@ def open_file(path: Path, *, read_only: bool, first: Callable[[str], Sealed]) ->
     writing = not read_only or (writable and not guard.foreign(path, status))
     if writing:
         guard.refuse_exposed(path, status)
+    if not (read_only or writable):
+        raise not_writable(path)
     _look(path, read_only)
     file = guard.identity(status)
     guard.hold(file)

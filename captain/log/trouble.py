@@ -37,6 +37,12 @@ def explain(error: BaseException, path: Path, doing: str) -> LogError:
     return kind(f"cannot {doing} the log {path}: {cause}", hint=hint)
 
 
+def not_writable(path: Path) -> LogError:
+    """The LogError for a log that can be read at most. SQLite itself would notice with the first entry only."""
+    cause, hint = _closed_door(path)
+    return LogError(f"cannot record in the log {path}: {cause}", hint=hint)
+
+
 def _cause(error: BaseException, path: Path) -> tuple[str, str]:
     code = primary_code(error)
     if code == sqlite3.SQLITE_FULL or (code == sqlite3.SQLITE_IOERR and _no_room(path)):
