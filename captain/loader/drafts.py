@@ -176,6 +176,8 @@ def holder_asks(
         problems.key(node, questions[1], f"{listing(questions, 'and')} stand side by side; {node.name} has one")
     elif not questions and not strange:
         problems.error(node, f"{node.name} asks nothing", hint="give it a probe")
+    if not questions and strange:
+        return [_guess("", strange[0], node.mapping[strange[0]], kinds)]
     return [ask for key in questions for ask in _asks(node, key, kinds, problems)]
 
 

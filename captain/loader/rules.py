@@ -7,19 +7,13 @@ from collections.abc import Collection, Iterator
 
 from captain.checklist import PHASES
 from captain.documents import Node
-from captain.fields import NAME_PATTERN, RESERVED_NAMES
+from captain.fields import NAME_PATTERN
 from captain.loader.conditions import conditions
 from captain.loader.drafts import Draft, DraftAsk, DraftStep
 from captain.loader.kinds import NOT_YET
 from captain.loader.problems import nearest, show
-from captain.loader.world import World, unmeasured
+from captain.loader.world import World, is_taken, unmeasured
 
-CEL_WORDS = frozenset(
-    (
-        *("true", "false", "null", "in", "as", "break", "const", "continue", "else", "for", "function", "if"),
-        *("import", "let", "loop", "package", "namespace", "return", "var", "void", "while"),
-    )
-)
 _PROBE_ONLY = ("retry", "every", "within", "for", "fail_after", "in_order", "on_error", "soak", "timeout")
 
 
@@ -134,10 +128,10 @@ def names(node: Node | None, what: str, world: World) -> None:
     if node is None:
         return
     for name in node.mapping:
-        if not re.fullmatch(NAME_PATTERN, name):
+        if what == "probe" and not re.fullmatch(NAME_PATTERN, name):  # of the others their models say so
             hint = "use lower-case letters, digits and _"
             world.problems.key(node, name, f"{show(name)} is not a name for conditions", hint=hint)
-        elif name in RESERVED_NAMES or name in CEL_WORDS:
+        elif is_taken(name):
             world.problems.key(
                 node, name, f"{name} means something else in conditions", hint=f"give the {what} another name"
             )
@@ -186,7 +180,7 @@ def _action(step: DraftStep, world: World) -> None:
     run = node.get("run")
     if run is not None and (run.value == [] or run.value == ""):
         world.problems.error(run, "run is empty")
-    if "external" in given and step.observe is None:
+    if given == ["external"] and step.observe is None:
         world.problems.key(node, "external", "nothing would show that it arrived", hint="give the step observe")
 
 

@@ -99,7 +99,7 @@ def _release(node: Node | None, world: World) -> None:
     for ask in unmeasured(drafts):
         world.problems.key(running, ask.kind, f"probe {ask.kind}: {NOT_YET}", severity="note")
     version = running.get("version")
-    if version is not None and version.text:
+    if version is not None and version.text and drafts:
         try:
             compile_expression(version.text, world.scope(None, None, drafts, running))
         except ConditionError as error:

@@ -35,13 +35,19 @@ def read_bytes(path: Path) -> bytes:
         raise Unreadable(f"cannot be read: {error.strerror}") from error
     except ValueError as error:
         raise Unreadable("is no name of a file") from error
-    with os.fdopen(handle, "rb") as file:
+    try:
         if not stat.S_ISREG(os.fstat(handle).st_mode):
             raise Unreadable("is not a regular file")
-        try:
-            return file.read(MAX_BYTES + 1)
-        except OSError as error:
-            raise Unreadable(f"cannot be read: {error.strerror}") from error
+        pieces = []
+        left = MAX_BYTES + 1
+        while left > 0 and (piece := os.read(handle, left)):
+            pieces.append(piece)
+            left -= len(piece)
+        return b"".join(pieces)
+    except OSError as error:
+        raise Unreadable(f"cannot be read: {error.strerror}") from error
+    finally:
+        os.close(handle)
 
 
 def git_root(start: Path) -> Path | None:

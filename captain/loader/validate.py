@@ -76,11 +76,11 @@ EMPTY: Any = object()
 
 def _pruned(annotation: Any, node: Node, problems: Problems) -> Any:
     """The plain tree below one key without what its models do not know, which is noted."""
+    if annotation == CONDITION_LIST and node.name in CONDITION_KEYS:
+        return [condition.text for condition in conditions(node, problems)]
     if node.value is None and annotation is not Any:
         problems.error(node, f"{label(node)} is empty", hint="leave the key out or give it a value")
         return EMPTY
-    if annotation == CONDITION_LIST and node.name in CONDITION_KEYS:
-        return [condition.text for condition in conditions(node, problems)]
     if annotation is Any:
         return node.plain
     if isinstance(node.value, dict):
@@ -145,7 +145,15 @@ def unknown(node: Node, key: str, known: Collection[str], problems: Problems) ->
     if problems.full:
         return
     hint = nearest(key, known) or (f"keys here are {listing(sorted(known), 'and')}" if len(known) <= 12 else None)
-    problems.key(node, key, f"{shown} is not a key of {label(node) or 'this file'}", hint=hint)
+    problems.key(node, key, f"{shown} is not a key of {_whose(node)}", hint=hint)
+
+
+_ENTRIES = {"steps": "a step", "sections": "a section", "sign_off": "a sign-off rule", "inputs": "an input"}
+
+
+def _whose(node: Node) -> str:
+    name = label(node)
+    return _ENTRIES.get(name, name) if name else "this file"
 
 
 def label(node: Node) -> str:
@@ -170,9 +178,9 @@ def _report(error: ValidationError, node: Node, problems: Problems) -> None:
             continue
         if detail["type"] in ("missing", "extra_forbidden"):
             key = str(rest[0]) if rest else "?"
-            if detail["type"] == "missing" and key not in place.mapping:
+            if detail["type"] == "missing" and rest and key not in place.mapping:
                 problems.key(place, key, f"{key} is missing")
-            elif detail["type"] == "extra_forbidden":
+            elif detail["type"] == "extra_forbidden" and rest:
                 unknown(place, key, (), problems)
             continue
         found[id(place)] = (place, rest, detail)

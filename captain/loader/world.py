@@ -9,11 +9,18 @@ from dataclasses import dataclass, field
 from captain.condition import CelType, Scope, observes
 from captain.condition.celtypes import BOOL
 from captain.documents import Node
+from captain.fields import NAME_PATTERN, RESERVED_NAMES
 from captain.loader.building import texts
 from captain.loader.drafts import Draft, DraftAsk, DraftStep, is_reserved
 from captain.loader.kinds import Kinds
 from captain.loader.problems import Problems
 
+CEL_WORDS = frozenset(
+    (
+        *("true", "false", "null", "in", "as", "break", "const", "continue", "else", "for", "function", "if"),
+        *("import", "let", "loop", "package", "namespace", "return", "var", "void", "while"),
+    )
+)
 MAX_ALIASES = 20
 """Aliases of aliases that are followed for types."""
 Observed = Mapping[str, CelType] | None
@@ -83,6 +90,8 @@ class World:
             and ("compare" in step.questions or step.node.get("soak") is not None)
         ):
             probes = {"": None}
+        if any(is_taken(name) or (name and not re.fullmatch(NAME_PATTERN, name)) for name in probes):
+            probes = {"": None}
         names = self.vars if self.vars is not None else _mentioned(about, "vars")
         try:
             return Scope.of(probes, self.step_params(draft, step), names)
@@ -98,6 +107,11 @@ class World:
             inputs=self.inputs if self.vars is not None else _mentioned(about, "inputs"),
             secrets=self.secrets if self.secrets is not None else _mentioned(about, "secrets"),
         )
+
+
+def is_taken(name: str) -> bool:
+    """Whether a name means something else in conditions."""
+    return name in RESERVED_NAMES or name in CEL_WORDS
 
 
 def strings(node: Node) -> Iterator[Node]:
