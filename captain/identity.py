@@ -2,15 +2,30 @@
 
 from __future__ import annotations
 
-import getpass
 import os
-import socket
-import subprocess
 from collections.abc import Mapping
-
-from captain.events import Actor
+from dataclasses import dataclass
 
 MAX_NAME = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Who did it, as far as this host can tell."""
+
+    name: str
+    source: str
+    """Where the name comes from: flag, environment, git, login. The first two are shown as asserted."""
+    login: str
+    uid: int
+    host: str
+    key: str | None = None
+    """Fingerprint of the signing key, once signatures exist."""
+
+    @property
+    def asserted(self) -> bool:
+        """Whether the name was merely claimed for this process."""
+        return self.source in ("flag", "environment")
 
 
 def identify(given: str | None, environ: Mapping[str, str]) -> Actor:
@@ -18,6 +33,8 @@ def identify(given: str | None, environ: Mapping[str, str]) -> Actor:
 
     The repository's configuration is not read: it must not say who signs.
     """
+    import socket
+
     login = _login(environ)
     uid = os.getuid() if hasattr(os, "getuid") else 0
     host = socket.gethostname()[:MAX_NAME] or "localhost"
@@ -40,10 +57,12 @@ def _login(environ: Mapping[str, str]) -> str:
 
         return clean(pwd.getpwuid(os.getuid()).pw_name) or "unknown"
     except (ImportError, KeyError):
-        return clean(environ.get("USER")) or clean(getpass.getuser()) or "unknown"
+        return clean(environ.get("USER")) or clean(environ.get("USERNAME")) or "unknown"
 
 
 def _git_email(environ: Mapping[str, str]) -> str | None:
+    import subprocess
+
     # --global alone: neither the system's nor the repository's file, and GIT_* cannot point elsewhere.
     env = {key: environ[key] for key in ("HOME", "PATH", "XDG_CONFIG_HOME") if key in environ}
     try:

@@ -12,25 +12,24 @@ from datetime import datetime
 from typing import Any
 
 from captain.clock import parse_stamp
+from captain.identity import Actor
 
-
-@dataclass(frozen=True, slots=True)
-class Actor:
-    """Who did it, as far as this host can tell."""
-
-    name: str
-    source: str
-    """Where the name comes from: flag, environment, git, login. The first two are shown as asserted."""
-    login: str
-    uid: int
-    host: str
-    key: str | None = None
-    """Fingerprint of the signing key, once signatures exist."""
-
-    @property
-    def asserted(self) -> bool:
-        """Whether the name was merely claimed for this process."""
-        return self.source in ("flag", "environment")
+__all__ = [
+    "Actor",
+    "Asked",
+    "Asking",
+    "Draft",
+    "Event",
+    "Holding",
+    "LockSeen",
+    "LogHealth",
+    "Output",
+    "Passing",
+    "Recorded",
+    "Running",
+    "Stopped",
+    "decode",
+]
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,31 +12,22 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import ClassVar, Literal, Protocol, TypedDict, TypeVar
+from typing import ClassVar, Literal, TypedDict, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
+from captain.blocking import Blocking
 from captain.clock import Clock
 from captain.effects import Program
 from captain.measurement import Measurement
 from captain.registry import Registry
 
-T = TypeVar("T")
 P = TypeVar("P", bound="Probe")
 
 LIVE = timedelta(minutes=15)
 """How long the result of a live probe counts where nothing else is said."""
 DAY = timedelta(hours=24)
 """How long the result of a static or reported one counts."""
-
-
-class Blocking(Protocol):
-    """Runs a blocking call on one of the engine's own daemon threads.
-
-    The call needs a socket timeout of its own below `Context.timeout`: a thread cannot be cancelled.
-    """
-
-    async def __call__(self, call: Callable[[], T], /) -> T: ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,10 +18,10 @@ from typing import Any, ClassVar, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
+from captain.blocking import Blocking
 from captain.effects import ATTEMPT_DIRECTORY, Program
 from captain.effects.environ import action_environ
 from captain.fields import Id
-from captain.probes import Blocking
 from captain.registry import Registry
 
 S = TypeVar("S", bound="Strategy")
