@@ -11,7 +11,7 @@ from textual.app import App, ComposeResult
 from textual.screen import Screen
 from textual.widgets import Static
 
-from captain.checklist import Action, Ask, Checklist, Gate, Section, Service, SignOffRule, Step, Target
+from captain.checklist import Action, Ask, Checklist, Gate, RollbackRules, Section, Service, SignOffRule, Step, Target
 from captain.clock import stamp
 from captain.events import Actor, Recorded
 from captain.run import fold
@@ -75,8 +75,9 @@ def target(
     *, protected: bool = True, people: Mapping[str, tuple[str, ...]] | None = None, sections: Sequence[Section] = ()
 ) -> Target:
     named = {"karen@example.com": ("captain", "dba")} if people is None else people
+    rollback = RollbackRules(verify=("deploy/health",))
     return Target(
-        Service(service="shop", people=named),
+        Service(service="shop", people=named, rollback=rollback),
         "production" if protected else "staging",
         protected,
         "A",
@@ -114,12 +115,34 @@ class Story:
         self.events.append(Recorded(seq, f"{seq:032d}", stamp(at), seq * 60_000, "boot", actor, kind, RUN, data))
         return self
 
-    def result(self, step: str, verdict: str, message: str, *, conditions: Sequence[tuple[str, str]] = ()) -> Story:
+    def finished(self, attempt: str, exit_code: int = 0) -> Story:
+        return self.add(
+            "action.finished",
+            attempt=attempt,
+            outcome="exited",
+            exit_code=exit_code,
+            signal=None,
+            duration_ms=14_000,
+            stdout=None,
+            stderr=None,
+            truncated=False,
+            survivors=[],
+        )
+
+    def result(
+        self,
+        step: str,
+        verdict: str,
+        message: str,
+        *,
+        conditions: Sequence[tuple[str, str]] = (),
+        purpose: str = "measure",
+    ) -> Story:
         return self.add(
             "step.result",
             step=step,
             definition=HEX,
-            purpose="measure",
+            purpose=purpose,
             verdict=verdict,
             severity="blocker",
             message=message,
@@ -204,8 +227,18 @@ class Behind(Screen[None]):
         yield Static("\n".join(f"  ✓ pass    Step {number}" for number in range(1, 40)))
 
 
+class Looker:
+    """Stands where the engine stands for a screen that only looks."""
+
+    def __init__(self, view: View) -> None:
+        self.moment = view
+
+    def view(self) -> View:
+        return self.moment
+
+
 class Host(App[None]):
-    """Opens one dialog and keeps what it answered."""
+    """Opens one dialog or screen and keeps what it answered."""
 
     CSS_PATH = ["../../captain/tui/captain.tcss", "../../captain/tui/dialogs.tcss"]
     ENABLE_COMMAND_PALETTE = False
@@ -220,3 +253,46 @@ class Host(App[None]):
     def on_mount(self) -> None:
         self.push_screen(Behind())
         self.push_screen(self.dialog, self.answers.append)
+
+
+def rolling_back(*, done: int = 1) -> Story:
+    """A rollback of two parts, of which the first `done` have ended well, and the next one runs as attempt r2."""
+    told = after().add(
+        "rollback.intent",
+        rollback="rb1",
+        plan_sha256=HEX,
+        point=3,
+        to={"version": "1.3.9", "commit": None, "images": {}},
+        parts=[
+            {"id": "web", "strategy": "command", "from": "1.4.0", "to": "1.3.9 sha256:9f3c…", "verb": "change"},
+            {"id": "worker", "strategy": "command", "from": "1.4.0", "to": "1.3.9", "verb": "change"},
+        ],
+        stops=[],
+        confirmed="production",
+        fence=1,
+    )
+    for number, part in enumerate(("web", "worker")[: done + 1], 1):
+        told.intent(f"r{number}", step=None, rollback="rb1", part=part, argv=["./back.sh", part])
+        told.add("action.started", attempt=f"r{number}", pid=4000 + number, starttime=None, boot="boot")
+        if number <= done:
+            told.finished(f"r{number}")
+    return told
+
+
+def rolled_back(state: str = "rolled_back") -> Story:
+    """The same rollback, ended."""
+    good = state == "rolled_back"
+    told = rolling_back(done=2)
+    told.result("health", "pass" if good else "fail", "status = 200" if good else "status = 500", purpose="verify")
+    told.add(
+        "rollback.end",
+        rollback="rb1",
+        state=state,
+        verified=[{"step": "health", "verdict": "pass" if good else "fail", "of": len(told.events)}],
+        why=None if good else "not verified: health is fail",
+        cause=None,
+        duration_ms=41_000,
+    )
+    if good:
+        told.add("run.end", state=state, verdict="pass", reason=None, left_running=None, review_due=None)
+    return told

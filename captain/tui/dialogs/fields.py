@@ -40,6 +40,8 @@ class Field(Input):
             max_length=cap,
             classes="field",
         )
+        # Nothing on this screen blinks.
+        self.set_reactive(Input.cursor_blink, False)
 
     def validate_value(self, value: str) -> str:
         return value if value.isascii() and value.isprintable() and len(value) <= self.cap else clean(value, self.cap)
