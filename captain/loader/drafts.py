@@ -34,6 +34,8 @@ class DraftAsk:
     """Its parameters; of an alias the text that names the step."""
     cls: type[Probe] | None
     """None for a kind of later captains and for an alias."""
+    later: str | None = None
+    """The parameter that only later captains know."""
     guessed: bool = False
     """Whether the file says something else, which is noted: good enough to look at the conditions with."""
 
@@ -193,7 +195,15 @@ def _asks(holder: Node, key: str, kinds: Kinds, problems: Problems) -> list[Draf
         return [ask for name, child in node.value.items() for ask in _named(name, child, kinds, problems)]
     if key in ("manual", "action", "compare"):
         return []
-    return [DraftAsk("", key, node, None if key == "alias" else kinds.probe(key))]
+    return [_ask("", key, node, kinds)]
+
+
+def _ask(name: str, kind: str, node: Node, kinds: Kinds) -> DraftAsk:
+    if kind == "alias":
+        return DraftAsk(name, kind, node, None)
+    cls = kinds.probe(kind)
+    later = next((key for key in node.mapping if cls is not None and key in cls.later), None)
+    return DraftAsk(name, kind, node, None if later else cls, later)
 
 
 def _named(name: str, node: Node, kinds: Kinds, problems: Problems) -> list[DraftAsk]:
@@ -206,10 +216,8 @@ def _named(name: str, node: Node, kinds: Kinds, problems: Problems) -> list[Draf
             return []
     found = []
     for kind, child in node.mapping.items():
-        if kind == "alias":
-            found.append(DraftAsk(name, kind, child, None))
-        elif kinds.is_kind(kind):
-            found.append(DraftAsk(name, kind, child, kinds.probe(kind)))
+        if kind == "alias" or kinds.is_kind(kind):
+            found.append(_ask(name, kind, child, kinds))
         else:
             hint = nearest(kind, kinds.names()) or f"kinds are {listing(kinds.names(), 'and')}"
             problems.key(node, kind, f"{show(kind)} is not a kind of probe", hint=hint)
@@ -225,4 +233,4 @@ def _guess(name: str, kind: str, node: Node, kinds: Kinds) -> DraftAsk:
 
 def is_reserved(ask: DraftAsk) -> bool:
     """Whether this captain cannot measure it yet."""
-    return ask.cls is None and ask.kind in RESERVED
+    return ask.cls is None and (ask.kind in RESERVED or ask.later is not None)

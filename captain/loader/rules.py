@@ -236,12 +236,20 @@ def _later(step: DraftStep, world: World) -> None:
     for ask in unmeasured([*step.asks, *step.observe_asks]):
         holder = ask.node.parent
         if holder is not None:
-            world.problems.key(holder, ask.kind, f"probe {ask.kind}: {NOT_YET}", severity="note")
+            note_unmeasured(holder, ask, world)
     _notes(step.node, ("compare", "soak"), world)
     trigger = step.node.get("action", "trigger")
     if trigger is not None and trigger.parent is not None:
         message = "action trigger: not started by this captain yet"
         world.problems.key(trigger.parent, "trigger", message, severity="note")
+
+
+def note_unmeasured(holder: Node, ask: DraftAsk, world: World) -> None:
+    """Note a kind, or a parameter of one, of later captains."""
+    if ask.later:
+        world.problems.key(ask.node, ask.later, f"probe {ask.kind} with {ask.later}: {NOT_YET}", severity="note")
+    else:
+        world.problems.key(holder, ask.kind, f"probe {ask.kind}: {NOT_YET}", severity="note")
 
 
 def _notes(node: Node, keys: tuple[str, ...], world: World) -> None:

@@ -9,9 +9,9 @@ from captain.documents import Node
 from captain.fields import NAME_PATTERN, RESERVED_NAMES
 from captain.loader.drafts import DraftStep
 from captain.loader.judging import params, report
-from captain.loader.kinds import NOT_YET, Kinds
+from captain.loader.kinds import Kinds
 from captain.loader.problems import Problems, nearest, show
-from captain.loader.rules import names
+from captain.loader.rules import names, note_unmeasured
 from captain.loader.services import running_asks
 from captain.loader.templates import asks, none, resolved, run
 from captain.loader.world import World, unmeasured
@@ -97,7 +97,7 @@ def _release(node: Node | None, world: World) -> None:
     drafts = running_asks(running, world.kinds, world.problems)
     asks(drafts, scope, world)
     for ask in unmeasured(drafts):
-        world.problems.key(running, ask.kind, f"probe {ask.kind}: {NOT_YET}", severity="note")
+        note_unmeasured(running, ask, world)
     version = running.get("version")
     if version is not None and version.text and drafts:
         try:

@@ -67,7 +67,7 @@ def find_service(start: Path) -> Path | None:
     return None
 
 
-def shipped() -> dict[str, Path]:
+def shipped_files() -> dict[str, Path]:
     """The checklists captain brings along, by id: in the wheel inside the package, else beside it."""
     package = Path(__file__).resolve().parent.parent
     for folder in (package / "checklists", package.parent / "checklists"):
@@ -132,7 +132,7 @@ class Sheets:
         if self.pinned is not None:
             key = SHIPPED + name + ".yaml"
             return self._read(key, Path(key)) if key in self.pinned else None
-        path = shipped().get(name)
+        path = shipped_files().get(name)
         return None if path is None else self._read(SHIPPED + path.name, path)
 
     def _name(self, absolute: Path) -> str:

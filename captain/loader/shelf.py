@@ -12,7 +12,7 @@ from captain.loader.drafts import OTHER_QUESTIONS, STEP_KEYS, Draft, draft
 from captain.loader.kinds import Kinds
 from captain.loader.merge import overlay, without
 from captain.loader.problems import Problems, show
-from captain.loader.sheets import Sheets, Unreadable, is_path, shipped, unknown_checklist
+from captain.loader.sheets import Sheets, Unreadable, is_path, shipped_files, unknown_checklist
 from captain.loader.validate import a_shape
 
 MAX_EXTENDS = 5
@@ -45,7 +45,7 @@ class Shelf:
                     self.problems.document(document)
         if found is None and self.problems.met == 0:
             known = [one.id for _, one in self.declared() if one is not None]
-            raise unknown_checklist(reference, [*known, *shipped()])
+            raise unknown_checklist(reference, [*known, *shipped_files()])
         return found
 
     def other(self, name: str) -> Draft | None:
@@ -145,6 +145,14 @@ class Shelf:
 
     def _asks(self, key: str) -> bool:
         return key in OTHER_QUESTIONS or (key not in STEP_KEYS and self.kinds.is_kind(key))
+
+
+def shipped(name: str) -> str:
+    """The text of a checklist captain brings along. Raises UsageError where it has none of that name."""
+    path = shipped_files().get(name)
+    if path is None:
+        raise unknown_checklist(name, shipped_files())
+    return path.read_text(encoding="utf-8")
 
 
 def is_checklist(document: Document) -> bool:

@@ -64,6 +64,8 @@ class Probe(BaseModel):
     max_age: ClassVar[timedelta] = LIVE
     """How long a result counts where the step does not say."""
     safety: ClassVar[Literal["read", "active", "drill"]] = "read"
+    later: ClassVar[frozenset[str]] = frozenset()
+    """Parameters of later captains: accepted in files, noted by lint, a step that gives one unknown."""
     example: ClassVar[str] = ""
     """A step's YAML that lints, as `captain explain` prints it."""
 

@@ -30,6 +30,7 @@ class Pinger(Probe):
     """Does something answer?"""
 
     network = True
+    later = frozenset({"inside"})
     default_expect = ("status < 400",)
     example = "id: up\\ntitle: Up\\npinger: { url: 'https://example.com/' }"
 

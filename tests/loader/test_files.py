@@ -9,7 +9,7 @@ import pytest
 
 from captain.errors import ProblemsError, UsageError
 from captain.loader import lint, load, load_service
-from captain.loader.sheets import shipped
+from captain.loader.sheets import shipped_files
 
 STEPS = "sections:\n  - { id: s, title: S, phase: pre, steps: [{ id: a, title: A, manual: x }] }\n"
 
@@ -49,7 +49,7 @@ def test_row_1_a_checklist_is_a_path_an_id_of_captain_yaml_or_a_shipped_one(root
 
 
 def test_every_shipped_checklist_loads_by_its_id_without_captain_yaml(tmp_path: Path) -> None:
-    for name in shipped():
+    for name in shipped_files():
         made = load(name, "any", cwd=tmp_path)
         assert made.checklist.checklist == name
         assert made.files[0].path == f"shipped:{name}.yaml"

@@ -140,6 +140,7 @@ def test_keys_of_later_captains_are_notes(problems: Say) -> None:
         "- { id: a, title: A, compare: { watch: health }, expect: ['requests > 1'] }\n"
         f"- {{ id: b, title: B, {PROBE}, soak: {{ for: 24h }} }}\n"
         "- { id: c, title: C, action: { trigger: { ci: { x: y } } }, observe: { service: { any: } } }\n"
+        "- { id: d, title: D, pinger: { inside: x }, expect: 'any == 1' }\n"
     )
     found = problems(steps)
     assert {one.severity for one in found} == {"note"}
@@ -148,6 +149,7 @@ def test_keys_of_later_captains_are_notes(problems: Say) -> None:
         "soak: not measured by this captain yet",
         "action trigger: not started by this captain yet",
         "probe service: not measured by this captain yet",
+        "probe pinger with inside: not measured by this captain yet",
     ]
 
 
