@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from captain.errors import LogError
 from captain.events import Recorded, decode
 from captain.log.evidence import Evidence
-from captain.log.trouble import explain
+from captain.log.trouble import UNREADABLE, explain
 
 if TYPE_CHECKING:
     from sqlite_utils import Database
@@ -44,7 +43,7 @@ class Reader:
             raise LogError(f"the log {self.path} is closed")
         try:
             return self._database.execute(sql, parameters).fetchall()
-        except sqlite3.Error as error:
+        except UNREADABLE as error:
             raise explain(error, self.path, "read") from error
 
     def entries(self, run: str | None = None, after: int = 0) -> Iterator[Recorded]:

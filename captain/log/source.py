@@ -77,9 +77,9 @@ def _opened(path: Path, file: guard.Identity | None) -> Iterator[sqlite3.Connect
         guard.hold(file)
     connection: sqlite3.Connection | None = None
     try:
-        connection = connect(path, writing=file is None)
-        connection.text_factory = bytes
         try:
+            connection = connect(path, writing=file is None)
+            connection.text_factory = bytes
             ours = is_log(connection)
         except sqlite3.OperationalError as error:
             if file is not None and primary_code(error) == sqlite3.SQLITE_READONLY:

@@ -20,7 +20,7 @@ from captain.log.evidence import Evidence
 from captain.log.opening import INSERT_ENTRY, Opened, open_file, refuse_moved
 from captain.log.reader import Reader
 from captain.log.schema import FORMAT
-from captain.log.trouble import explain, is_full, is_locked
+from captain.log.trouble import UNREADABLE, explain, is_full, is_locked
 from captain.log.ulid import is_ulid, ulid
 
 _RETRIES = 3
@@ -75,7 +75,7 @@ class Log(Reader):
             guard.refuse_network(path)
         try:
             log = cls(path, clock=clock, actor=actor, tool=tool, read_only=read_only)
-        except (sqlite3.Error, OSError) as error:
+        except (*UNREADABLE, OSError) as error:
             raise explain(error, path, "open") from error
         if not log.read_only:
             lay_by(path)
@@ -114,7 +114,7 @@ class Log(Reader):
                     return found
                 failure = doubt.cause
                 again = not is_locked(failure)
-            except sqlite3.Error as error:
+            except UNREADABLE as error:
                 self._undo()
                 failure = error
                 again = is_full(error)
@@ -264,7 +264,7 @@ class Log(Reader):
             if self._opened is not None and file is not None:
                 refuse_moved(self.path, file)
             return self._all_of(self, names)
-        except (sqlite3.Error, OSError, LogError) as error:
+        except (*UNREADABLE, OSError, LogError) as error:
             self.close()
             raise AppendUnknown(
                 f"writing to the log {self.path} failed ({failure}), and it cannot be read back ({error}): "

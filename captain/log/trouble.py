@@ -9,6 +9,8 @@ from pathlib import Path
 from captain.errors import LogError, NotALog
 
 BUSY_SECONDS = 30
+UNREADABLE = (sqlite3.Error, UnicodeError)
+"""What reading a database may raise: the names in a damaged one need not even be text."""
 _LITTLE = 1024 * 1024
 _CORRUPT = "captain verify says what is left; a backup is made with captain log backup"
 
@@ -58,7 +60,7 @@ def _cause(error: BaseException, path: Path) -> tuple[str, str]:
         return f"the disk reported an error ({error})", "look at the system's log and at the disk, then retry"
     if code == sqlite3.SQLITE_NOTADB:
         return "it is not an SQLite database", "name a captain log with --log"
-    if code == sqlite3.SQLITE_CORRUPT:
+    if code == sqlite3.SQLITE_CORRUPT or isinstance(error, UnicodeError):
         return f"its database is damaged ({error})", _CORRUPT
     if code == sqlite3.SQLITE_AUTH:
         return f"this is not allowed on a log ({error})", "report this as a bug in captain"

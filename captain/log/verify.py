@@ -18,6 +18,7 @@ from captain.log.entries import COLUMNS, Chain, evidence_named
 from captain.log.report import Finding, Outcome, Report, Upto
 from captain.log.schema import FORMAT, Row, differences, has_entries_table
 from captain.log.source import Source, source
+from captain.log.trouble import UNREADABLE
 from captain.safe import safe
 
 _BATCH = 500
@@ -65,7 +66,7 @@ class _Verification:
         except (LogError, OSError) as error:
             outcome = "cannot read"
             self._add(Finding(None, f"cannot be read: {safe(error)}"))
-        except sqlite3.Error as error:
+        except UNREADABLE as error:
             code = getattr(error, "sqlite_errorcode", 0) & 0xFF
             outcome = "not a log" if code == sqlite3.SQLITE_NOTADB else self._broken_off()
             self._add(Finding(None, f"the database cannot be read{self._where()}: {safe(error)}"))
