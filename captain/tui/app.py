@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from textual.screen import Screen
 
     from captain.engine import Engine
-    from captain.tui.home import Home
+    from captain.tui.harbour import Harbour
 
 DARK = "tokyo-night"
 LIGHT = "textual-light"
@@ -45,7 +45,7 @@ class CaptainApp(App[None]):
         *,
         known: Known | None = None,
         opener: Opener | None = None,
-        home: Home | None = None,
+        home: Harbour | None = None,
         keymap: Mapping[str, str] | None = None,
         ascii_only: bool = False,
         calm: bool = False,

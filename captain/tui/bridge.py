@@ -20,9 +20,6 @@ class Happened(Message, bubble=False):
 
     event: Recorded
 
-    def __post_init__(self) -> None:
-        super().__init__()
-
 
 class Stirred(Message, bubble=False):
     """Something passing is waiting in the bridge. Any number of these are one."""

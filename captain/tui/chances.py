@@ -88,8 +88,6 @@ def words(moment: Moment | None, step_id: str | None) -> dict[str, str]:
         out["run.note"] = "cause"
     if moment.running() is not None:
         out["run.leave"] = "leave, keeps running"
-    if not any(moment.problem(step) for _, step, _ in moment.steps()):
-        out["run.next_problem"] = "next open"
     return out
 
 

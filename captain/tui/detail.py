@@ -39,13 +39,25 @@ class Seen:
 class Detail:
     """The rows of one step at one moment."""
 
-    def __init__(self, look: Look, moment: Moment, step: Step, width: int, *, tight: bool, seen: Seen | None) -> None:
+    def __init__(
+        self,
+        look: Look,
+        moment: Moment,
+        step: Step,
+        width: int,
+        *,
+        tight: bool,
+        seen: Seen | None,
+        height: int | None = None,
+    ) -> None:
         self.look = look
         self.moment = moment
         self.step = step
         self.width = width
         self.tight = tight
         """Whether rows are scarce: no blank rows, and what a person needs first stands first."""
+        self.height = height
+        """Rows there are when output is to end at the last one; None shows all of it."""
         self.found: Status = moment.statuses[step.id]
         result = self.found.result
         self.seen = seen if seen is not None and result is not None and seen.seq == result.seq else None
@@ -55,19 +67,20 @@ class Detail:
         blocks = [list(self._says()), list(self._conditions())]
         words = [*self._why(), *self._asked()]
         people = [*self._hold(), *self._needs(), *self._signed(), *self._waiver()]
-        output = list(self._output())
         if self.step.action is not None:
             blocks = [list(self._action()), *blocks]
         if self.tight:
-            blocks = [*blocks, people, output, words, list(self._body())]
+            blocks = [*blocks, people, words, list(self._body())]
         else:
-            blocks = [words, *blocks, people, list(self._body()), output]
+            blocks = [words, *blocks, people, list(self._body())]
+        if self.found.state == "running" and self.tight:
+            blocks = [list(self._action())]
         out = [self._title()]
         for block in filter(None, blocks):
-            if not self.tight:
-                out.append(Content(""))
-            out += block
-        return out
+            out += block if self.tight else [Content(""), *block]
+        gap = 0 if self.tight else 1
+        output = list(self._output(None if self.height is None else self.height - len(out) - 1 - gap))
+        return [*out, *([Content("")] * gap if output else []), *output]
 
     # pieces
 
@@ -115,7 +128,9 @@ class Detail:
         """What the verdict rests on in one sentence, where the conditions do not say it."""
         found = self.found
         result = found.result
-        if found.state in ("todo", "measuring") and result is None and not self.step.unmeasured:
+        if found.state == "running" or (
+            found.state in ("todo", "measuring") and result is None and not self.step.unmeasured
+        ):
             return
         if result is not None and result.conditions and found.verdict is Verdict.PASS and found.state == "measured":
             return
@@ -123,7 +138,7 @@ class Detail:
         if found.rejected is not None or found.verdict is Verdict.FAIL:
             role = "error"
         elif found.state in ("measured", "stale", "lapsed"):
-            role = {Verdict.WARN: "warning", Verdict.UNKNOWN: "warning"}.get(found.verdict, "plain")  # type: ignore[assignment]
+            role = "plain" if found.verdict is Verdict.PASS else "warning"
         message = "measured too long ago: measure it again" if found.state == "stale" else found.message
         yield from self._wrapped("says", message, role)
 
@@ -144,9 +159,12 @@ class Detail:
                 value = Content.assemble(self._say(asked), self._say(every, "muted"))
                 yield self._fact("asked" if at == 0 else "", value)
             return
-        kinds = [getattr(ask, "kind", "alias") for ask in self.step.asks.values()]
-        if kinds:
-            yield self._fact("asks", self._say(", ".join(kinds), "muted"))
+        for at, ask in enumerate(list(self.step.asks.values())[:4]):
+            probe = getattr(ask, "probe", None)
+            said = (
+                probe.asks() if probe is not None else getattr(ask, "kind", None) or f"as {getattr(ask, 'step', '?')}"
+            )
+            yield self._fact("asks" if at == 0 else "", self._say(said, "muted"))
 
     def _conditions(self) -> Iterator[Content]:
         result = self.found.result
@@ -158,11 +176,11 @@ class Detail:
         else:
             conditions = self.step.observe.expect if self.step.observe is not None else self.step.expect
             shown = [("expect", text, "", "") for text in conditions]
-        if not shown:
+        if not shown or (result is None and self.step.action is not None):
             return
         wide = min(max([EXPECT, *(len(one[1]) + 2 for one in shown)]), max(12, (self.width - LABEL - 4) * 3 // 5))
         first = "expect"
-        if result is not None:
+        if any(one[2] for one in shown):
             head = Content.assemble(cell(self._say("expect", "muted"), wide), self._say("actual", "muted"))
             yield self._fact("", head)
             first = ""
@@ -201,10 +219,8 @@ class Detail:
         for needed in self.step.needs:
             status = self.moment.statuses.get(needed)
             good = status is not None and status.counts
-            glyph, role = ("✓", "success") if good else ("○", "muted")
-            pieces.append(
-                Content.assemble(self._say(self.moment.title(needed)), " ", self._say(glyph, role))  # type: ignore[arg-type]
-            )
+            mark = self._say("✓", "success") if good else self._say("○", "muted")
+            pieces.append(Content.assemble(self._say(self.moment.title(needed)), " ", mark))
         yield self._fact("needs", join(pieces, "  "))
 
     def _signed(self) -> Iterator[Content]:
@@ -247,7 +263,8 @@ class Detail:
         if self.seen is None:
             return
         for error in self.seen.errors[:2]:
-            yield from self._wrapped("error", error, "warning", rows=2)
+            if error not in self.found.message:
+                yield from self._wrapped("error", error, "warning", rows=2)
         if self.seen.body:
             yield from self._wrapped("body", self.seen.body, "muted", rows=2 if self.tight else 6)
 
@@ -297,15 +314,15 @@ class Detail:
         if number > 1:
             yield self._fact("attempt", self._say(f"{number}, the ones before are in the log", "muted"))
 
-    def _output(self) -> Iterator[Content]:
+    def _output(self, room: int | None) -> Iterator[Content]:
         attempt = self.found.attempt
         lines = self.moment.live.output.get(attempt.id) if attempt is not None else None
         if attempt is None or not lines:
             return
         yield output_head(self.look, self.width, self.moment.live.printed.get(attempt.id, len(lines)))
-        total = len(lines)
-        for at, line in enumerate(lines):
-            yield output_row(self.look, self.width, line, bright=at >= total - BRIGHT)
+        shown = list(lines) if room is None else list(lines)[-max(1, room) :]
+        for at, line in enumerate(shown):
+            yield output_row(self.look, self.width, line, bright=at >= len(shown) - BRIGHT)
 
 
 def output_head(look: Look, width: int, printed: int) -> Content:

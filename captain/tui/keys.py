@@ -38,7 +38,7 @@ RUN: tuple[Key, ...] = (
     Key("run.roll_back", "R", "roll_back", "roll back", "Go back to the release before; asks first", "back"),
     Key("run.measure", "enter", "measure", "measure", "Measure this step; sign it where a person decides", "measure"),
     Key("run.measure_section", "m", "measure_section", "section", "Measure every step of the section"),
-    Key("run.next_problem", "n", "next_problem", "next problem", "Go to the next step that is not right", "next"),
+    Key("run.next_problem", "n", "next_problem", "next", "Go to the next step that is not right", "next"),
     Key("run.sign", "s", "sign", "sign", "Approve or reject this step with your name", "sign"),
     Key("run.waive", "w", "waive", "waive", "Let the gate open in spite of this step, until a day", "waive"),
     Key("run.not_applicable", "x", "not_applicable", "n/a", "Say that this step does not apply here", "n/a"),
@@ -76,6 +76,9 @@ BRIDGE: tuple[Key, ...] = (
     Key("bridge.panel_2", "2", "panel(2)", "recent runs", "Go to the recent runs", shown=False),
     Key("bridge.close_filter", "escape", "close_filter", "all runs", "Leave the filter", shown=False),
 )
+
+ROOM = 7
+"""Cells of a word in a narrow row."""
 
 MOVE: tuple[Key, ...] = (
     Key("list.down", "j", "cursor_down", "down", "The next row", shown=False),
@@ -147,7 +150,9 @@ def row(
     room = width - end.cell_length - 1
     out = Content("")
     for key in shown:
-        word = words.get(key.id) or (key.short if narrow and key.short else key.word)
+        word = words.get(key.id) or key.word
+        if narrow and key.short is not None and len(word) > ROOM and key.id != chosen:
+            word = key.short
         piece = _one(look, key, word, key.id == chosen, key.id in dim, keymap)
         gap = "   " if out.plain and out.plain.startswith(" ") and key is shown[1] else "  " if out.plain else ""
         if out.cell_length + len(gap) + piece.cell_length > room:

@@ -14,7 +14,7 @@ from captain.events import Asked, Asking, Holding, LockSeen, LogHealth, Output, 
 from captain.run import Attempt
 from captain.run.gates import Readiness, readiness
 from captain.run.status import Status, may_sign, status
-from captain.run.view import View
+from captain.run.view import View, section_state
 from captain.tui.present import Mark, mark
 
 if TYPE_CHECKING:
@@ -102,6 +102,9 @@ class Moment:
     def problem(self, step: Step) -> bool:
         """Whether the step needs a hand: it does not count and is neither waiting for its turn nor running."""
         found = self.statuses[step.id]
+        at = self.view.step(step.id)
+        if at is None or section_state(self.view.run, self.view.target, at[0].id) == "ahead":
+            return False
         if found.counts or step.severity == "info" or found.state in ("measuring", "running", "not-run"):
             return False
         return found.state != "todo"

@@ -5,7 +5,8 @@ It draws what the engine published and asks run.status, run.gates and run.allowe
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual import on
@@ -14,6 +15,7 @@ from textual.binding import BindingType
 from textual.containers import Container, Horizontal, Vertical
 from textual.screen import Screen
 from textual.widgets import OptionList
+from textual.worker import WorkType
 
 from captain.errors import CaptainError, ProblemsError, Refusal
 from captain.events import Event, Stopped
@@ -104,7 +106,7 @@ class RunScreen(Screen[None]):
     # opening
 
     def _begin(self) -> None:
-        self.run_worker(self._open(), group="engine", exit_on_error=False)
+        self._start(self._open, "engine")
 
     async def _open(self) -> None:
         try:
@@ -118,13 +120,13 @@ class RunScreen(Screen[None]):
             return
         self.captain.engines.append(self.engine)
         self.draw()
-        self._work(self.engine.follow(), "follow")
+        self._work(self.engine.follow, "follow")
         self.set_interval(1.0, self._tick)
         if not self._look.calm:
             self.set_interval(0.25, self._checklist.tick)
         self.set_interval(WAY_EVERY, self._prove)
         if not self.engine.view().read_only:
-            self._work(self._questions(), "questions")
+            self._work(self._questions, "questions")
         self._prove()
 
     def _cannot_open(self, error: CaptainError) -> None:
@@ -223,7 +225,7 @@ class RunScreen(Screen[None]):
         if result is None or self._reading == result.seq:
             return
         self._reading = result.seq
-        self.run_worker(self._evidence(result), group="evidence", exclusive=True, exit_on_error=False)
+        self._start(partial(self._evidence, result), "evidence", exclusive=True)
 
     async def _evidence(self, result: Any) -> None:
         import asyncio
@@ -242,7 +244,7 @@ class RunScreen(Screen[None]):
         if engine is None or engine.run is None or engine.run.kind == "check" or engine.run.ended:
             return
         if engine.run.rollback is None:
-            self.run_worker(self._way_back(engine), group="way", exclusive=True, exit_on_error=False)
+            self._start(partial(self._way_back, engine), "way", exclusive=True)
 
     async def _way_back(self, engine: Engine) -> None:
         try:
@@ -259,13 +261,17 @@ class RunScreen(Screen[None]):
 
     # work
 
-    def _work(self, work: Awaitable[Any], group: str) -> None:
-        """Do something with the engine beside drawing. What it refuses or breaks is said, never lost."""
-        self.run_worker(self._guarded(work), group=group, exit_on_error=False)
+    def _start(self, work: Callable[[], Coroutine[None, None, None]], group: str, *, exclusive: bool = False) -> None:
+        typed: WorkType[None] = work
+        self.run_worker(typed, group=group, exclusive=exclusive, exit_on_error=False)
 
-    async def _guarded(self, work: Awaitable[Any]) -> None:
+    def _work(self, work: Callable[[], Awaitable[Any]], group: str) -> None:
+        """Do something with the engine beside drawing. What it refuses or breaks is said, never lost."""
+        self._start(partial(self._guarded, work), group)
+
+    async def _guarded(self, work: Callable[[], Awaitable[Any]]) -> None:
         try:
-            await work
+            await work()
         except Refusal as refusal:
             self.tell(refusal)
         except CaptainError as error:
@@ -314,19 +320,19 @@ class RunScreen(Screen[None]):
         if not self._may("run.measure") or step is None or engine is None:
             return
         if chances.by_hand(step):
-            self._work(commands.sign(engine, self._ask, step), "dialog")
+            self._work(partial(commands.sign, engine, self._ask, step), "dialog")
         else:
-            self._work(engine.measure(step.id), f"measure-{step.id}")
+            self._work(partial(engine.measure, step.id), f"measure-{step.id}")
 
     def action_measure_section(self) -> None:
         section, engine = self._checklist.section, self.engine
         if self._may("run.measure_section") and section is not None and engine is not None:
-            self._work(engine.measure_section(section.id), f"section-{section.id}")
+            self._work(partial(engine.measure_section, section.id), f"section-{section.id}")
 
     def _with_step(self, key: str, command: Callable[..., Awaitable[Any]]) -> None:
         step, engine = self.step, self.engine
         if self._may(f"run.{key}") and step is not None and engine is not None:
-            self._work(command(engine, self._ask, step), "dialog")
+            self._work(partial(command, engine, self._ask, step), "dialog")
 
     def action_sign(self) -> None:
         self._with_step("sign", commands.sign)
@@ -349,28 +355,28 @@ class RunScreen(Screen[None]):
     def action_gate(self) -> None:
         section = self.moment.view.section if self.moment is not None else None
         if self._may("run.gate") and section is not None and self.engine is not None:
-            self._work(commands.gate(self.engine, self._ask, section), "dialog")
+            self._work(partial(commands.gate, self.engine, self._ask, section), "dialog")
 
     def action_roll_back(self) -> None:
         if self._may("run.roll_back") and self.engine is not None:
-            self._work(commands.roll_back(self.engine, self._ask), "dialog")
+            self._work(partial(commands.roll_back, self.engine, self._ask), "dialog")
 
     def action_abort(self) -> None:
         if self._may("run.abort") and self.engine is not None:
-            self._work(commands.abort(self.engine, self._ask), "dialog")
+            self._work(partial(commands.abort, self.engine, self._ask), "dialog")
 
     def action_note(self) -> None:
         if self._may("run.note") and self.engine is not None:
-            self._work(commands.note(self.engine, self._ask, self.step), "dialog")
+            self._work(partial(commands.note, self.engine, self._ask, self.step), "dialog")
 
     def action_reopen(self) -> None:
         section = self._checklist.section
         if self._may("run.reopen") and section is not None and self.engine is not None:
-            self._work(commands.reopen(self.engine, self._ask, section), "dialog")
+            self._work(partial(commands.reopen, self.engine, self._ask, section), "dialog")
 
     def action_trust(self) -> None:
         if self._may("run.trust") and self.engine is not None:
-            self._work(commands.trust(self.engine, self._ask), "dialog")
+            self._work(partial(commands.trust, self.engine, self._ask), "dialog")
 
     def action_next_problem(self) -> None:
         self._jump(1)
@@ -440,5 +446,6 @@ class RunScreen(Screen[None]):
         self.set_class(self._small, "-small")
         self._checklist.small = self._small
         self._step.small = self._small
+        self._watch.small = self._small
         self._checklist.draw()
         self._step.draw()

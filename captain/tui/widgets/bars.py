@@ -21,6 +21,8 @@ class Bar(Widget, can_focus=False):
     """One row that draws itself for the width it has."""
 
     DEFAULT_CSS = "Bar { height: 1; }"
+    auto_links = False
+    """A key that can be clicked is not drawn as a link."""
 
     def __init__(self, look: Look, *, id: str, classes: str = "bar") -> None:
         super().__init__(id=id, classes=classes, markup=False)

@@ -40,9 +40,6 @@ class Checklist(OptionList):
 
         step: str
 
-        def __post_init__(self) -> None:
-            super().__init__()
-
     def __init__(self, look: Look) -> None:
         super().__init__(id="checklist", classes="panel list", markup=False)
         self.look = look
@@ -198,11 +195,14 @@ class Checklist(OptionList):
             return look.say(running_clock(moment.live.holds[step.id][0]), "primary")
         if found.state == "running" and found.attempt is not None:
             return look.say(running_clock(moment.elapsed_ms(found.attempt)), "primary")
-        if found.result is not None and found.age is not None and found.state not in ("todo", "measuring"):
+        if found.state in ("todo", "measuring", "not-applicable", "not-run", "disabled"):
+            return Content("")
+        if found.result is not None and found.age is not None:
             half = found.result.max_age_ms / 2
             old = found.state == "stale" or 0 < half < found.age.total_seconds() * 1000
             return look.say(age(found.result.at, now), "warning" if old and not found.counts else "muted")
-        return Content("")
+        newest = max((one.event.at for one in found.signed), default=None)
+        return Content("") if newest is None else look.say(age(newest, now), "muted")
 
     def _titles(self) -> None:
         moment = self.moment

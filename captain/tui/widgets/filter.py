@@ -21,9 +21,6 @@ class Filter(Widget):
         letters: str
         done: bool = False
 
-        def __post_init__(self) -> None:
-            super().__init__()
-
     def __init__(self, look: Look) -> None:
         super().__init__(id="filter", markup=False)
         self.look = look

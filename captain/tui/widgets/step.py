@@ -62,15 +62,25 @@ class StepPanel(VerticalScroll, can_focus=True):
         if found is None:
             self._body.update(self.look.paint(self.look.say("No steps in this checklist.", "muted")))
             return
+        # With the focus elsewhere output ends at the last row; with the focus here all of it can be scrolled.
+        reading = self.has_focus
         follows = self.is_vertical_scroll_end
-        detail = Detail(self.look, self.moment, found[1], width, tight=self.small, seen=self.seen)
+        height = None if reading else self.content_size.height or None
+        detail = Detail(self.look, self.moment, found[1], width, tight=self.small, seen=self.seen, height=height)
         self._body.update(self.look.paint(lines(detail.rows())))
         running = detail.found.state == "running"
-        if running and follows and self.scroll_y > 0:
+        if running and reading and follows:
             self.call_after_refresh(self.scroll_end, animate=False)
         notes = []
-        if running and not follows:
+        if running and reading and not follows:
             notes.append(self.look.say("end follow", "muted"))
         if self.small:
             notes.append(self.look.say("3 watch · 4 log", "muted"))
         self.border_subtitle = self.look.paint(join(notes, " · "))
+
+    def on_focus(self) -> None:
+        self.draw()
+
+    def on_blur(self) -> None:
+        self.scroll_to(y=0, animate=False, immediate=True)
+        self.draw()

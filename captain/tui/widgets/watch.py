@@ -10,6 +10,8 @@ from captain.tui.moment import Moment
 from captain.tui.present import Look, lines, running_clock, spread
 
 BAR = 16
+MOST = 9
+"""Rows with the border."""
 
 
 class Watch(Widget, can_focus=True):
@@ -21,6 +23,7 @@ class Watch(Widget, can_focus=True):
         super().__init__(id="watch", classes="panel", markup=False)
         self.look = look
         self.moment: Moment | None = None
+        self.small = False
 
     def on_mount(self) -> None:
         self.border_title = "3 Watch"
@@ -28,8 +31,8 @@ class Watch(Widget, can_focus=True):
     def show(self, moment: Moment) -> None:
         """Draw this moment; the panel is as high as it has rows."""
         self.moment = moment
-        idle = len(self._rows(40)) <= 1
-        self.set_class(idle, "-idle")
+        # As high as it has rows, so that the checklist keeps the rest; at 80 columns it is a page of its own.
+        self.styles.height = "1fr" if self.small else min(MOST, len(self._rows(40)) + 2)
         self.refresh()
 
     def render(self) -> Content:
