@@ -227,6 +227,14 @@ async def reconcile(desk: Desk) -> list[str]:
     return alive
 
 
+def look(desk: Desk) -> None:
+    """For whoever may only read: see which attempts still run, record nothing."""
+    for known in desk.open_run().attempts.values():
+        open_end = known.finished is None and not known.external
+        if open_end and isinstance(effect.state(desk.settings.attempt(known.id)), effect.Alive):
+            desk.alive.add(known.id)
+
+
 async def stop(desk: Desk, known: Attempt) -> tuple[str, ...]:
     """End an attempt's process tree and wait. Returns what survived it."""
     directory = desk.settings.attempt(known.id)

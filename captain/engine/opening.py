@@ -15,7 +15,7 @@ from captain.engine.ask import clip
 from captain.engine.names import last_observed, release_names, resolve_text
 from captain.engine.way_back import release_data
 from captain.errors import CaptainError, Refusal, UsageError
-from captain.events import Draft, Recorded
+from captain.events import Draft
 from captain.fields import VERSION_PATTERN
 from captain.release import Image, Release
 from captain.run import Run, fold
@@ -321,7 +321,9 @@ async def resume(desk: Desk, run_id: str, *, quiet: bool = False) -> str:
     if not quiet and not run.ended and not desk.read_only:
         data = {"pid": os.getpid(), "files_changed": desk.change is not None}
         await desk.record(Draft("run.resume", run.id, data))
-    if not desk.read_only:
+    if desk.read_only:
+        attempts.look(desk)
+    else:
         await attempts.reconcile(desk)
     return run.id
 
@@ -430,19 +432,3 @@ async def accept(desk: Desk, digest: str, via: str) -> None:
     run = desk.run.id if desk.run is not None else ""
     await desk.record(Draft("trust.given", run, {"digest": digest, "commands": len(asked.programs), "via": via}))
     await trusted(desk)
-
-
-def find_run(log_runs: Sequence[Recorded], name: str | None, service: str | None) -> Recorded:
-    """The run.start that a name means: an exact id, a unique prefix, or the only open run."""
-    exact = [one for one in log_runs if one.run == name]
-    if exact:
-        return exact[0]
-    found = [one for one in log_runs if name is not None and one.run.startswith(name)]
-    if name is None:
-        found = [one for one in log_runs if service is None or one.data["service"] == service]
-    if len(found) == 1:
-        return found[0]
-    if not found:
-        raise UsageError(f"there is no run {name}" if name else "there is no open run", hint="captain history")
-    listed = ", ".join(one.run for one in found[:8])
-    raise UsageError(f"which run? {listed}", hint="name one, or enough of its beginning")

@@ -89,7 +89,8 @@ def why_not(step: Step, found: Status) -> Unmet:
         return Unmet(step.id, f"{step.title}: {found.message}", 1)
     if found.state == "stale":
         return Unmet(step.id, f"{step.title}: measured too long ago", 3)
-    if found.waits:
+    if found.state in ("waiting", "lapsed"):
+        # What could not be measured either is unknown first: a signature alone would not open the gate.
         who = ", ".join(role or "a sign-off" for role in found.waits)
         return Unmet(step.id, f"{step.title}: waits for {who}", 4)
     if step.action is not None and found.attempt is None:
