@@ -15,6 +15,7 @@ from captain.log.trouble import BUSY_SECONDS
 # and with it undo a commit that was acknowledged.
 _PRAGMAS = (
     "synchronous=EXTRA",
+    "fullfsync=ON",  # macOS: its fsync alone leaves data in the drive's cache
     "trusted_schema=OFF",
     "cell_size_check=ON",
     "mmap_size=0",

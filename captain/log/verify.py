@@ -115,11 +115,14 @@ class _Verification:
 
     def _schema(self, connection: sqlite3.Connection) -> bool:
         """Whether the entries can be read."""
-        version = pragma(connection, "user_version")
-        if version != FORMAT:
-            self._bad(f"its format is {version!r}; this captain knows {FORMAT}, so it was changed or is newer")
         rows: list[Row] = [(_text(a), _text(b), _text(c), _text(d)) for a, b, c, d in schema_rows(connection)]
-        for difference in differences(rows):
+        unlike = differences(rows)
+        version = int(pragma(connection, "user_version"))
+        if version > FORMAT and unlike:
+            raise LogError(f"it has the format {version} of a newer captain; this one knows {FORMAT}")
+        if version != FORMAT:
+            self._bad(f"its format was changed to {version}; its tables are those of format {FORMAT}")
+        for difference in unlike:
             self._bad(difference)
         if has_entries_table(rows):
             return True

@@ -245,6 +245,17 @@ def test_a_weakened_trigger_is_named(ten: Path) -> None:
     assert verify(ten).exit_code == 1
 
 
+def test_a_log_of_a_newer_format_is_not_called_tampered(ten: Path) -> None:
+    with intruder(ten) as connection:
+        connection.execute("PRAGMA user_version = 2")
+    assert findings(ten) == ["its format was changed to 2; its tables are those of format 1"]
+    with intruder(ten) as connection:
+        connection.execute("CREATE TABLE proof(a)")
+    report = verify(ten)
+    assert (report.exit_code, report.state) == (3, "unreadable")
+    assert report.why is not None and "newer captain" in report.why
+
+
 def test_time_going_back_without_a_word_is_a_note(ten: Path, quietly: sqlite3.Connection) -> None:
     rehashed(quietly, 10, {"ts": "2020-01-01T00:00:00.000000Z"})
     put_back(ten)
