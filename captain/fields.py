@@ -183,3 +183,32 @@ Port = Annotated[
 ]
 Float = Annotated[float, BeforeValidator(_float), WithJsonSchema({"type": "number"})]
 Bool = Annotated[bool, BeforeValidator(_bool), WithJsonSchema({"type": "boolean"})]
+
+
+def _run(value: Any) -> Any:
+    parts = [value] if isinstance(value, str) else value
+    if not isinstance(parts, list | tuple):
+        raise wrong("takes a list of arguments, or one text for sh -c")
+    texts = [_text(part) for part in parts]
+    if not texts or not texts[0].strip():
+        raise wrong("names no program")
+    if isinstance(value, str):
+        if "${{" in value:
+            raise wrong("is one text for sh -c, where ${{ }} does not work; give it through env, or write a list")
+        return value
+    return tuple(texts)
+
+
+Run = Annotated[
+    tuple[str, ...] | str,
+    BeforeValidator(_run),
+    WithJsonSchema(
+        {
+            "oneOf": [
+                {"type": "string"},
+                {"type": "array", "minItems": 1, "items": {"type": ["string", "number", "boolean"]}},
+            ]
+        }
+    ),
+]
+"""A program: a list whose elements stay one argument each, or one text for `sh -c` without `${{ }}`."""

@@ -25,6 +25,7 @@ import captain
 from captain.errors import ProbeError
 from captain.http import LIMIT, Reply, fetch, refused_url
 from captain.threads import on_daemon
+from tests.http_server import answer
 
 SOON = timedelta(seconds=0.5)
 LONG = timedelta(seconds=20)
@@ -47,11 +48,6 @@ async def python(code: str, env: dict[str, str] | None = None) -> str:
     root = Path(captain.__file__).parent.parent
     done = await asyncio.to_thread(subprocess.run, argv, capture_output=True, text=True, check=True, env=env, cwd=root)
     return str(done.stdout)
-
-
-def answer(body: bytes = b"", *headers: str, status: str = "200 OK") -> bytes:
-    lines = [f"HTTP/1.1 {status}", f"Content-Length: {len(body)}", *headers]
-    return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
 
 
 def secured(authority: trustme.CA, *names: str, **more: Any) -> ssl.SSLContext:
