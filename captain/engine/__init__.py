@@ -80,6 +80,11 @@ class Engine:
     def actor(self) -> Actor:
         return self._desk.actor
 
+    @property
+    def busy(self) -> bool:
+        """Whether it still follows something that a key or a resume began."""
+        return bool(self._desk.tasks)
+
     def view(self) -> View:
         """This moment, for whoever draws or decides."""
         return self._desk.view()

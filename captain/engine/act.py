@@ -220,9 +220,13 @@ async def resolve(desk: Desk, step_id: str, outcome: str, note: str, evidence: S
 
 async def settle(desk: Desk) -> None:
     """After a start: follow what still runs and look again at what ended unseen."""
+    if desk.open_run().rollback is not None:
+        for attempt in list(desk.alive):
+            desk.keep(_quietly(attempts.follow(desk, attempt)))
+        return
     for _, step in desk.target.checklist.steps():
         known = desk.open_run().attempt_of(step.id)
-        if known is None or desk.open_run().rollback is not None or desk.open_run().ended:
+        if known is None or desk.open_run().ended:
             continue
         result = desk.open_run().results.get(step.id)
         seen = result is not None and result.attempt == known.id

@@ -155,7 +155,14 @@ def _finished(desk: Desk, attempt: str, outcome: str, done: effect.Done | None =
 
 
 async def follow(desk: Desk, attempt: str) -> None:
-    """Publish the attempt's output until it ended, then record how. Cancelling stops only the watching."""
+    """Until the attempt ended and its end is recorded; however many wait, it is followed once."""
+    task = desk.following.get(attempt)
+    if task is None or task.done():
+        task = desk.following[attempt] = desk.keep(_follow(desk, attempt))
+    await asyncio.shield(task)
+
+
+async def _follow(desk: Desk, attempt: str) -> None:
     directory = desk.settings.attempt(attempt)
     began = desk.clock.monotonic()
     desk.alive.add(attempt)
@@ -183,6 +190,8 @@ async def conclude(desk: Desk, attempt: str, seen: effect.State) -> None:
     from captain.log.evidence import Evidence
 
     directory = desk.settings.attempt(attempt)
+    if desk.open_run().attempts[attempt].finished is not None:
+        return
     if isinstance(seen, effect.Absent):
         await desk.record(
             _finished(desk, attempt, "cancelled"), _settled(desk, attempt, "it was provably never started")

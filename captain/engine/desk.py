@@ -72,6 +72,7 @@ class Desk:
         self.slots = asyncio.Semaphore(concurrency)
         self.acting = asyncio.Lock()
         self.rolling = asyncio.Lock()
+        self.following: dict[str, asyncio.Task[None]] = {}
         self.tasks: set[asyncio.Task[Any]] = set()
         self.repo: Path | None = None
         self.trusted: str | None = None

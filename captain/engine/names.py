@@ -78,13 +78,12 @@ def _signed(desk: Desk, step: Step) -> bool:
 
 def template_values(desk: Desk, names: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """What `${{ }}` may name."""
-    run = desk.open_run()
     releases = names or release_names(desk)
     return activation(
         {},
         release=releases["release"],
         previous=releases["previous"],
-        environment=run.environment,
+        environment=desk.target.environment,
         vars=desk.target.service.vars,
         inputs=desk.inputs,
         secrets=desk.secrets,

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from captain import trust
-from captain.engine import attempts
+from captain.engine import attempts, locks
 from captain.engine.ask import clip
 from captain.engine.names import last_observed, release_names, resolve_text
 from captain.engine.way_back import release_data
@@ -321,7 +321,9 @@ async def resume(desk: Desk, run_id: str, *, quiet: bool = False) -> str:
     if not quiet and not run.ended and not desk.read_only:
         data = {"pid": os.getpid(), "files_changed": desk.change is not None}
         await desk.record(Draft("run.resume", run.id, data))
-    if desk.read_only:
+    locks.look(desk)
+    if desk.read_only or run.ended or desk.lock_seen.holder is not None:
+        # Whoever holds the lock records the ends.
         attempts.look(desk)
     else:
         await attempts.reconcile(desk)

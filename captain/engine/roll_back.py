@@ -224,13 +224,7 @@ async def _stop_running(desk: Desk) -> None:
     running = [known for known in desk.open_run().attempts.values() if known.id in desk.alive and known.step]
     for known in running:
         await attempts.stop(desk, known)
-        for _ in range(50):
-            # Its follower records the end; without one (another captain's action) it is recorded here.
-            if desk.open_run().attempts[known.id].finished is not None or known.id not in desk.alive:
-                break
-            await asyncio.sleep(0.1)
-    if running:
-        await attempts.reconcile(desk)
+        await attempts.follow(desk, known.id)
 
 
 async def _do(desk: Desk, part: PlanPart) -> str | None:
