@@ -61,6 +61,11 @@ class Problems:
         """Something wrong with a file as a whole."""
         self.add(Problem(path, 1, 1, "error", "", message, hint))
 
+    def told(self, node: Node) -> bool:
+        """Whether something is known to be wrong with the value itself."""
+        path = node.path
+        return any(problem.key == path and problem.path == node.document.path for problem in self._found.values())
+
     def _note(
         self,
         document: Document,

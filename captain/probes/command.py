@@ -29,6 +29,7 @@ class CommandProbe(Probe):
     """
 
     default_expect: ClassVar[tuple[str, ...]] = ("exit_code == 0",)
+    later: ClassVar[frozenset[str]] = frozenset({"container"})
     example: ClassVar[str] = """\
 id: no-pending-migrations
 title: No pending migrations
