@@ -7,12 +7,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from captain.documents import Document, Node
-from captain.errors import UsageError
 from captain.loader.drafts import OTHER_QUESTIONS, STEP_KEYS, Draft, draft
 from captain.loader.kinds import Kinds
 from captain.loader.merge import overlay, without
 from captain.loader.problems import Problems, show
-from captain.loader.sheets import Sheets, Unreadable, is_path, shipped_files, unknown_checklist
+from captain.loader.sheets import SERVICE_FILES, Sheets, Unreadable, is_path, shipped_files, unknown_checklist
 from captain.loader.validate import a_shape
 
 MAX_EXTENDS = 5
@@ -156,14 +155,8 @@ def shipped(name: str) -> str:
 
 
 def is_checklist(document: Document) -> bool:
-    """Whether a file is meant as a checklist and not as captain.yaml. Raises UsageError where it is neither."""
-    root = document.root
-    if root is None or not root.mapping:
-        return not Path(document.path).name.startswith("captain.")
-    if "checklist" in root.mapping or "sections" in root.mapping:
+    """Whether a file is meant as a checklist and not as captain.yaml."""
+    keys = document.root.mapping if document.root is not None else {}
+    if "checklist" in keys or "sections" in keys:
         return True
-    if "service" in root.mapping or Path(document.path).name.startswith("captain."):
-        return False
-    raise UsageError(
-        f"{document.path} is neither a checklist nor captain.yaml", hint="the first key is checklist: or service:"
-    )
+    return "service" not in keys and Path(document.path).name not in SERVICE_FILES
