@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 POLL = 0.1
 MAX_LINE = 4096
+MAX_CHUNKS = 64
+"""Of 64 KiB each per look: what runs on faster is caught up with at the next one."""
 STREAMS: tuple[effect.Stream, ...] = ("stdout", "stderr")
 
 
@@ -263,14 +265,15 @@ class _Lines:
 
     def pump(self, directory: Path) -> None:
         for stream in STREAMS:
-            chunk = tail(directory, stream, self._offsets[stream])
-            if not chunk.data:
-                continue
-            self._offsets[stream] = chunk.offset
-            lines = (self._rests[stream] + chunk.data).split(b"\n")
-            self._rests[stream] = lines.pop()[-MAX_LINE:]
-            for line in lines[-500:]:
-                self._say(stream, line)
+            for _ in range(MAX_CHUNKS):
+                chunk = tail(directory, stream, self._offsets[stream])
+                if not chunk.data:
+                    break
+                self._offsets[stream] = chunk.offset
+                lines = (self._rests[stream] + chunk.data).split(b"\n")
+                self._rests[stream] = lines.pop()[-MAX_LINE:]
+                for line in lines[-500:]:
+                    self._say(stream, line)
 
     def flush(self) -> None:
         for stream, rest in self._rests.items():
