@@ -5,9 +5,7 @@ git itself checks who owns a repository; this does not, so nothing here may deci
 
 from __future__ import annotations
 
-import importlib
 import os
-import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -48,15 +46,14 @@ def glance(path: Path) -> Glance | None:
 
 def _gitpython() -> Any:
     """GitPython, which tries a git when it is first imported: given none to try, it starts none from PATH."""
-    if "git" not in sys.modules:
-        theirs = {"GIT_PYTHON_REFRESH": "quiet", "GIT_PYTHON_GIT_EXECUTABLE": "/nonexistent/git"}
-        before = {name: os.environ.get(name) for name in theirs}
-        os.environ.update(theirs)
-        try:
-            return importlib.import_module("git")
-        finally:
-            for name, value in before.items():
-                os.environ.pop(name, None)
-                if value is not None:
-                    os.environ[name] = value
-    return sys.modules["git"]
+    theirs = {"GIT_PYTHON_REFRESH": "quiet", "GIT_PYTHON_GIT_EXECUTABLE": "/nonexistent/git"}
+    before = {name: os.environ.get(name) for name in theirs}
+    os.environ.update(theirs)
+    try:
+        import git
+    finally:
+        for name, value in before.items():
+            os.environ.pop(name, None)
+            if value is not None:
+                os.environ[name] = value
+    return git
