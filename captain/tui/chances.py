@@ -86,8 +86,6 @@ def words(moment: Moment | None, step_id: str | None) -> dict[str, str]:
         out["run.roll_back"] = "abort"
     if view.run.state == "rolled_back":
         out["run.note"] = "cause"
-    if moment.running() is not None:
-        out["run.leave"] = "leave, keeps running"
     return out
 
 

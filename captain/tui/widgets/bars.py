@@ -183,7 +183,8 @@ def chip(moment: Moment) -> tuple[str, Role]:
 
 def _seen(moment: Moment) -> bool:
     """Whether something that keeps the gate closed was tried and not merely not begun."""
-    return any(moment.problem(step) for _, step, _ in moment.steps())
+    tried = ("measured", "stale", "lapsed")
+    return any(not found.counts and found.state in tried for _, _, found in moment.steps())
 
 
 _KINDS: tuple[tuple[str, str, Role], ...] = (
