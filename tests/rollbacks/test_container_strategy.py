@@ -266,6 +266,22 @@ async def test_a_stopped_container_comes_back_stopped(shop: Shop) -> None:
     assert (document["State"]["Running"], document["Image"]) == (False, target["image"]["id"])
 
 
+async def test_a_paused_or_crashing_container_is_replaced_too(shop: Shop) -> None:
+    always = {"NetworkMode": "none", "RestartPolicy": {"Name": "always"}}
+    shop.deploy(shop.box.engine.image("1"))
+    target = (await shop.take()).target
+    shop.deploy(shop.box.engine.image("2"))
+    shop.box.engine.client.pause(shop.name)
+    await shop.go_back(target)
+    assert shop.image_of(shop.name) == target["image"]["id"]
+    await shop.strategy.settle(target, shop.context, ATTEMPT)
+    shop.deploy(shop.box.engine.image("2"), Cmd=["false"], HostConfig=always)
+    shop.box.until(shop.name, lambda each: each["State"]["Restarting"])
+    await shop.go_back(target)
+    assert shop.image_of(shop.name) == target["image"]["id"]
+    assert shop.box.inspect(shop.kept)["State"]["Status"] == "exited"
+
+
 async def test_a_health_check_is_waited_for(shop: Shop) -> None:
     shop.deploy(shop.box.engine.image("1", HEALTHY))
     target = (await shop.take()).target
