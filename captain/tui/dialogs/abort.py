@@ -61,7 +61,7 @@ class AbortDialog(TypedDialog[Aborting]):
         yield self.gap()
         if self.started:
             yield self.label("what is left running", "the next run reads this first")
-            yield Field("left", hint=f"{self.heading.version or 'this release'} on all hosts, migration applied")
+            yield Field("left-running", hint=f"{self.heading.version or 'this release'} on all hosts, migration applied")
             yield self.gap()
         yield from self.name_field()
 
@@ -71,7 +71,7 @@ class AbortDialog(TypedDialog[Aborting]):
     def blocked(self) -> str | None:
         if not self.text("reason"):
             return "reason missing"
-        if self.started and not self.text("left"):
+        if self.started and not self.text("left-running"):
             return "what is left running?"
         return self.unconfirmed()
 
@@ -79,4 +79,4 @@ class AbortDialog(TypedDialog[Aborting]):
         return "give the run up"
 
     def answer(self) -> Aborting:
-        return Aborting(self.text("reason"), self.text("left") if self.started else None, self.confirmed)
+        return Aborting(self.text("reason"), self.text("left-running") if self.started else None, self.confirmed)

@@ -5,9 +5,9 @@ Knows how a dialog is laid out between 80x24 and any size; knows nothing of what
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from time import monotonic
 from typing import TYPE_CHECKING, ClassVar, Literal, Protocol, TypeVar, runtime_checkable
 
 from textual import events, on
@@ -187,8 +187,7 @@ class Dialog(ModalScreen[R | None]):
         box = self.query_one("#box")
         box.border_title = self.look.paint(self.say(self.headline()))
         box.border_subtitle = self.look.paint(self.say(self.leaves))
-        self.query_one("#facts").styles.max_height = 1
-        self._deaf_until = time.monotonic() + self.guard
+        self._deaf_until = monotonic() + self.guard
         self.set_timer(self.guard, self._listen) if self.guard else self.call_after_refresh(self._listen)
         self.redraw()
 
@@ -217,7 +216,7 @@ class Dialog(ModalScreen[R | None]):
         self.query_one("#outcome").display = bool(outcome)
         self.query_one("#after-outcome").set_class(not outcome, "-off")
         self.query_one("#foot", Static).update(paint(self._foot()))
-        self.call_after_refresh(self._fit, len(rows))
+        self._fit(len(rows), len(outcome))
 
     def _head(self) -> Content:
         heading, look = self.heading, self.look
@@ -228,19 +227,16 @@ class Dialog(ModalScreen[R | None]):
             parts.append(look.say(heading.commit[:7], "muted"))
         return Content(" ").join(parts)
 
-    def _fit(self, rows: int) -> None:
+    def _fit(self, facts: int, outcome: int) -> None:
         """Give the facts what the fields leave; blank rows yield before facts do."""
-        if not self.is_mounted:
-            return
         box = self.query_one("#box")
         room = self.app.size.height - BARS - 2
-        fixed = sum(
-            one.outer_size.height
-            for one in box.children
-            if one.display and not one.has_class("gap") and one.id != "facts"
-        )
-        gaps = sum(one.has_class("gap") and not one.has_class("-off") for one in box.children)
-        spare = room - fixed - rows
+        fixed, gaps = outcome, 0
+        for one in box.children:
+            if one.id not in ("facts", "outcome"):
+                rows, blank = _rows(one)
+                fixed, gaps = fixed + rows, gaps + blank
+        spare = room - fixed - facts
         box.set_class(spare < gaps + 2, "-snug")
         box.set_class(spare < gaps, "-tight")
         taken = gaps + 2 if spare >= gaps + 2 else gaps if spare >= gaps else 0
@@ -275,7 +271,7 @@ class Dialog(ModalScreen[R | None]):
 
     def settled(self) -> bool:
         """Whether a confirming key counts: not one that was typed ahead, nor one still held down since."""
-        now = time.monotonic()
+        now = monotonic()
         if now < self._deaf_until:
             self._deaf_until = now + self.guard
             return False
@@ -327,3 +323,17 @@ class Dialog(ModalScreen[R | None]):
 
     def on_resize(self, event: events.Resize) -> None:
         self.redraw()
+
+
+def _rows(widget: Widget) -> tuple[int, int]:
+    """Rows of text and blank rows that a widget of the frame takes."""
+    if not widget.display or widget.has_class("-off"):
+        return 0, 0
+    if widget.has_class("gap"):
+        return 0, 1
+    if widget.has_class("pair"):
+        return 2, 0
+    if isinstance(widget, Vertical):
+        inner = [_rows(one) for one in widget.children]
+        return sum(rows for rows, _ in inner), sum(blank for _, blank in inner)
+    return 1, 0

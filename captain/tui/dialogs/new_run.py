@@ -74,7 +74,7 @@ class NewRunDialog(Dialog[NewRun]):
         yield self.gap()
         if len(self.checklists) > 1:
             yield self.label("checklist")
-            yield Choice("checklist", [(name, name) for name in self.checklists], self.look)
+            yield Choice("which-checklist", [(name, name) for name in self.checklists], self.look)
             yield self.gap()
         for one in self.inputs:
             yield self.label(one.ask)
@@ -113,6 +113,6 @@ class NewRunDialog(Dialog[NewRun]):
         return NewRun(
             self.text("version"),
             self._chosen("environment", self.environments[0][0]),
-            self._chosen("checklist", self.checklists[0]),
+            self._chosen("which-checklist", self.checklists[0]),
             {one.id: self.text(f"input-{one.id}") for one in self.inputs},
         )

@@ -46,7 +46,7 @@ class HistoryScreen(Screen[None]):
     """Reads the log in a thread; a broken log is said, never raised."""
 
     BINDINGS: ClassVar[list[BindingType]] = bindings(KEYS)
-    AUTO_FOCUS = "#runs"
+    AUTO_FOCUS = "#past-runs"
 
     def __init__(self, log: Path, *, now: datetime | None = None) -> None:
         """`now` stands still, for pictures; else the clock's."""
@@ -71,7 +71,7 @@ class HistoryScreen(Screen[None]):
     def compose(self) -> ComposeResult:
         yield Static(id="title", classes="bar", markup=False)
         with Horizontal(id="past"):
-            yield Rows(id="runs", classes="panel list", markup=False)
+            yield Rows(id="past-runs", classes="panel list", markup=False)
             with Vertical(id="detail-of-run"):
                 yield Static(id="facts-of-run", classes="panel rows")
                 yield Rows(id="timeline", classes="panel list", markup=False)
@@ -80,7 +80,7 @@ class HistoryScreen(Screen[None]):
             yield KeyBar(self.look, KEYS, getattr(self.app, "keys", {}))
 
     def on_mount(self) -> None:
-        self.query_one("#runs").border_title = "1 Runs"
+        self.query_one("#past-runs").border_title = "1 Runs"
         self.query_one("#timeline").border_title = "3 Timeline"
         self.draw()
         self.run_worker(self._load(), group="history", exit_on_error=False)
@@ -94,7 +94,7 @@ class HistoryScreen(Screen[None]):
 
     @property
     def chosen(self) -> PastRun | None:
-        at = self.query_one("#runs", Rows).highlighted
+        at = self.query_one("#past-runs", Rows).highlighted
         return self.shown[at] if at is not None and at < len(self.shown) else None
 
     # drawing
@@ -103,7 +103,7 @@ class HistoryScreen(Screen[None]):
         """The list anew, the cursor on the run it was on."""
         kept = self.chosen
         self.shown = [one for one in self.runs or () if one.matches(self.letters)]
-        options = self.query_one("#runs", Rows)
+        options = self.query_one("#past-runs", Rows)
         width = max(20, options.scrollable_content_region.width or 44)
         with self.prevent(OptionList.OptionHighlighted):
             options.clear_options()
@@ -112,7 +112,7 @@ class HistoryScreen(Screen[None]):
             )
             if not self.shown:
                 options.add_option(Option(self._empty(), disabled=True))
-        self.query_one("#runs").border_subtitle = count(len(self.shown), "run")
+        self.query_one("#past-runs").border_subtitle = count(len(self.shown), "run")
         if self.shown:
             options.highlighted = self.shown.index(kept) if kept in self.shown else 0
         self._bars()
@@ -160,10 +160,10 @@ class HistoryScreen(Screen[None]):
 
     # events
 
-    @on(OptionList.OptionHighlighted, "#runs")
+    @on(OptionList.OptionHighlighted, "#past-runs")
     def highlighted(self, event: OptionList.OptionHighlighted) -> None:
         event.stop()
-        options, width = self.query_one("#runs", Rows), self.query_one("#runs").scrollable_content_region.width
+        options, width = self.query_one("#past-runs", Rows), self.query_one("#past-runs").scrollable_content_region.width
         for at, one in enumerate(self.shown):
             if at == event.option_index or one is self._marked:
                 row = run_row(self.look, one, self.now, max(20, width), at == event.option_index)
@@ -193,7 +193,7 @@ class HistoryScreen(Screen[None]):
         self.letters = message.letters
         self.draw()
         if message.done:
-            self.query_one("#runs").focus()
+            self.query_one("#past-runs").focus()
 
     def on_resize(self) -> None:
         self.set_class(self.app.size.width < SMALL_WIDTH, "-small")
@@ -217,10 +217,10 @@ class HistoryScreen(Screen[None]):
     def action_leave(self) -> None:
         if self.query_one(Filter).has_class("-open"):
             self.query_one(Filter).close()
-            self.query_one("#runs").focus()
+            self.query_one("#past-runs").focus()
         elif self.has_class("-reading"):
             self.remove_class("-reading")
-            self.query_one("#runs").focus()
+            self.query_one("#past-runs").focus()
         else:
             self.dismiss(None)
 
