@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import islice
 
 from captain.checklist import Checklist, Defaults, Gate, Section, Step
 from captain.documents import Node
@@ -14,6 +15,8 @@ from captain.loader.drafts import Draft, DraftSection, DraftStep
 from captain.loader.problems import Problems, nearest, show
 from captain.loader.validate import build
 
+MAX_NAMES = 200
+"""Vars, params or probes that one mapping may name: every condition is compiled against all of them."""
 _PLACE = re.compile(r"\{params\.([^{}\s]*)\}")
 _USED = re.compile(r"params\.([a-z_][a-z0-9_]*)")
 _PRODUCT = re.compile(r"(-?[0-9.]+) \* (kB|MB|GB|KiB|MiB|GiB)")
@@ -52,8 +55,9 @@ def build_checklist(draft: Draft, setting: Setting, problems: Problems) -> Check
 
 
 def texts(node: Node | None) -> dict[str, str]:
-    """The texts of a mapping, as far as they are texts."""
-    return {} if node is None else {name: child.text for name, child in node.mapping.items() if child.text is not None}
+    """The texts of a mapping, as far as they are texts; what is beyond `MAX_NAMES` is an error elsewhere."""
+    entries = islice(node.mapping.items(), MAX_NAMES) if node is not None else ()
+    return {name: child.text for name, child in entries if child.text is not None}
 
 
 def _laid(base: Defaults, over: Defaults) -> Defaults:

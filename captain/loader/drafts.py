@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from difflib import get_close_matches
+from itertools import islice
 
 from captain.checklist import Observe, Section, Step
 from captain.documents import Node
@@ -16,6 +17,9 @@ from captain.loader.problems import Problems, listing, nearest, show
 from captain.loader.validate import a_shape, keys_of, unknown
 from captain.probes import RESERVED, Probe
 
+MAX_ENTRIES = 1000
+"""Sections of a checklist, steps of a section."""
+MAX_PROBES = 200
 OTHER_QUESTIONS = ("probes", "manual", "action", "compare", "alias")
 """What a step may hold in place of a probe key."""
 STEP_KEYS = (*(key for key in keys_of(Step) if key != "asks"), "probes", "alias")
@@ -96,9 +100,13 @@ class Draft:
 def draft(root: Node, kinds: Kinds, problems: Problems) -> Draft:
     """The draft of a checklist. What stands where a section or step belongs and is none is noted."""
     found = Draft(root, _text(root, "checklist"), _text(root, "per") or "release", [])
+    count = 0
     for index, node in enumerate(_entries(root, "sections", problems)):
         section = DraftSection(node, index, _text(node, "id"), _text(node, "phase") or None)
         for child in _entries(node, "steps", problems):
+            if (count := count + 1) > MAX_ENTRIES:
+                problems.error(child, f"the checklist holds more than {MAX_ENTRIES} steps")
+                break
             section.steps.append(_step(child, section, kinds, problems))
         for key in node.mapping:
             if key not in SECTION_KEYS:
@@ -122,8 +130,10 @@ def _entries(node: Node, key: str, problems: Problems) -> list[Node]:
         return []
     if not child.value:
         problems.error(child, f"{key} is an empty list")
+    if len(child.value) > MAX_ENTRIES:
+        problems.error(child, f"{key} holds more than {MAX_ENTRIES} entries")
     found = []
-    for entry in child.value:
+    for entry in child.value[:MAX_ENTRIES]:
         if isinstance(entry.value, dict):
             found.append(entry)
         else:
@@ -192,7 +202,8 @@ def _asks(holder: Node, key: str, kinds: Kinds, problems: Problems) -> list[Draf
             return []
         if not node.value:
             problems.error(node, "probes is empty")
-        return [ask for name, child in node.value.items() for ask in _named(name, child, kinds, problems)]
+        entries = islice(node.value.items(), MAX_PROBES)
+        return [ask for name, child in entries for ask in _named(name, child, kinds, problems)]
     if key in ("manual", "action", "compare"):
         return []
     return [_ask("", key, node, kinds)]

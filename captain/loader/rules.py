@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterator
 from captain.checklist import PHASES
 from captain.documents import Node
 from captain.fields import NAME_PATTERN
+from captain.loader.building import MAX_NAMES
 from captain.loader.conditions import conditions
 from captain.loader.drafts import Draft, DraftAsk, DraftStep
 from captain.loader.kinds import NOT_YET
@@ -127,6 +128,8 @@ def names(node: Node | None, what: str, world: World) -> None:
     """Names that conditions use are identifiers and mean nothing else."""
     if node is None:
         return
+    if len(node.mapping) > MAX_NAMES:
+        world.problems.error(node, f"{node.name} holds more than {MAX_NAMES} names")
     for name in node.mapping:
         if what == "probe" and not re.fullmatch(NAME_PATTERN, name):  # of the others their models say so
             hint = "use lower-case letters, digits and _"

@@ -13,6 +13,7 @@ from captain.loader.kinds import Kinds
 from captain.loader.problems import Problems, nearest, show
 from captain.loader.rules import names, note_unmeasured
 from captain.loader.services import running_asks
+from captain.loader.shelf import MAX_CHECKLISTS
 from captain.loader.templates import asks, none, resolved, run
 from captain.loader.world import World, unmeasured
 
@@ -33,6 +34,9 @@ def check_service(root: Node, node: Node, world: World) -> None:
     _secrets(node.get("secrets"), world.problems)
     _release(node.get("release"), world)
     _rollback(node.get("rollback"), node, world)
+    listed = node.get("checklists")
+    if listed is not None and len(listed.items) > MAX_CHECKLISTS:
+        world.problems.error(listed, f"checklists holds more than {MAX_CHECKLISTS} files")
     for key in ("notify", "freeze"):
         if key in node.mapping:
             world.problems.key(node, key, f"{key}: not used by this captain yet", severity="note")

@@ -26,10 +26,13 @@ OVERLAID = ("vars", "secrets", "params", "release", "rollback", "checklists")
 """What an environment may change of the top level."""
 
 
+MAX_ENVIRONMENTS = 100
+
+
 def environment_names(root: Node) -> list[str]:
     """The declared environments, in order."""
     node = root.get("environments")
-    return list(node.mapping) if node is not None else []
+    return list(node.mapping)[:MAX_ENVIRONMENTS] if node is not None else []
 
 
 def merged(root: Node, environment: str | None) -> Node:
@@ -68,6 +71,8 @@ def _names(node: Node, problems: Problems) -> None:
     if not isinstance(node.value, dict):
         problems.error(node, f"environments takes a mapping of names, not {a_shape(node)}")
         return
+    if len(node.value) > MAX_ENVIRONMENTS:
+        problems.error(node, f"environments holds more than {MAX_ENVIRONMENTS} names")
     adapter = TypeAdapter(Id)
     for name in node.value:
         try:

@@ -15,6 +15,7 @@ from captain.loader.sheets import SERVICE_FILES, Sheets, Unreadable, is_path, sh
 from captain.loader.validate import a_shape
 
 MAX_EXTENDS = 5
+MAX_CHECKLISTS = 200
 
 
 @dataclass
@@ -67,7 +68,7 @@ class Shelf:
     def documents(self, *, noted: bool = False) -> Iterator[tuple[Node, Document | None]]:
         """Each entry of `checklists` with its file, None where it cannot be read."""
         listed = self.service.get("checklists") if self.service is not None else None
-        for entry in listed.items if listed is not None else ():
+        for entry in listed.items[:MAX_CHECKLISTS] if listed is not None else ():
             if entry.text is None:
                 continue
             try:
@@ -120,7 +121,7 @@ class Shelf:
             self.problems.error(holder, f"extends goes more than {MAX_EXTENDS} files deep")
             return root
         try:
-            base = self._base(holder.text)
+            base = self._base(holder.text, chain)
         except Unreadable as error:
             self.problems.error(holder, f"{show(holder.text)} {error}")
             return root
@@ -134,10 +135,12 @@ class Shelf:
         below = self._extended(below, base, (*chain, base))
         return overlay(without(below, "extends"), root, self._asks)
 
-    def _base(self, reference: str) -> Document:
+    def _base(self, reference: str, chain: tuple[Document, ...]) -> Document:
         if is_path(reference):
             return self.sheets.beneath(reference)
-        document = self._declared_document(reference) or self.sheets.shipped(reference)
+        declared = self._declared_document(reference)
+        # A checklist may carry the name of the shipped one it extends.
+        document = self.sheets.shipped(reference) if declared is None or declared in chain else declared
         if document is None:
             raise Unreadable("is no checklist; a path holds / or ends in .yaml")
         return document

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from captain.errors import ProblemsError, UsageError
 from captain.loader import lint, load, load_service
 from captain.loader.sheets import shipped_files
+from captain.loader.shelf import shipped
 
 STEPS = "sections:\n  - { id: s, title: S, phase: pre, steps: [{ id: a, title: A, manual: x }] }\n"
 
@@ -108,6 +110,18 @@ def test_row_12_a_link_inside_the_repository_is_fine(root: Path) -> None:
     (root / "lists" / "base.yaml").write_text(checklist("base"))
     (root / "lists" / "link.yaml").symlink_to("base.yaml")
     assert said(root, checklist("ship", "extends: lists/link.yaml\n")) == []
+
+
+def test_a_checklist_may_carry_the_name_of_the_shipped_one_it_extends(root: Path) -> None:
+    (root / "lists" / "go.yaml").write_text("checklist: deploy\ntitle: Ours\nextends: deploy\n")
+    names = set(re.findall(r"vars\.([a-z_]+)", shipped("deploy")))
+    declared = ", ".join(f"{name}: x" for name in sorted(names))
+    text = (root / "captain.yaml").read_text()
+    (root / "captain.yaml").write_text(f"{text}vars: {{ {declared} }}\n")
+    made = load("deploy", None, cwd=root)
+    assert made.checklist.title == "Ours"
+    assert made.files[-1].path == "shipped:deploy.yaml"
+    assert len(list(made.checklist.steps())) > 3
 
 
 def test_an_entry_of_checklists_is_read_under_the_same_rules(root: Path) -> None:

@@ -93,11 +93,21 @@ def test_a_circle_of_needs_and_of_aliases_is_told(problems: Say) -> None:
 
 
 def test_long_chains_of_aliases_and_needs_end(problems: Say) -> None:
-    chain = "".join(f"- {{ id: a{i}, title: T, alias: a{i + 1} }}\n" for i in range(1500))
-    last = "- { id: a1500, title: T, pinger: { url: x } }\n"
+    chain = "".join(f"- {{ id: a{i}, title: T, alias: a{i + 1} }}\n" for i in range(900))
+    last = "- { id: a900, title: T, pinger: { url: x } }\n"
     assert messages(problems(chain + last)) == []
-    needs = "".join(f"- {{ id: a{i}, title: T, manual: x, needs: a{(i + 1) % 1500} }}\n" for i in range(1500))
+    needs = "".join(f"- {{ id: a{i}, title: T, manual: x, needs: a{(i + 1) % 900} }}\n" for i in range(900))
     assert len(problems(needs)) == 1
+
+
+def test_a_file_that_would_take_for_ever_is_refused_in_time(problems: Say) -> None:
+    names = ", ".join(f"p{i}: {i}" for i in range(3000))
+    head = f"params: {'{'} {names} {'}'}\n"
+    step = "- {{ id: a{0}, title: T, pinger: {{ url: x }}, expect: 'status == {0}' }}\n"
+    steps = "".join(step.format(i) for i in range(40))
+    assert messages(problems(steps, head=head)) == ["params holds more than 200 names"]
+    many = "".join(f"- {{ id: a{i}, title: T, manual: x }}\n" for i in range(1100))
+    assert messages(problems(many)) == ["steps holds more than 1000 entries"]
 
 
 def test_ids_are_unique_over_sections_and_steps(problems: Say) -> None:
