@@ -36,7 +36,7 @@ class Target:
     checklist: Checklist
     """Params, defaults and the environment's tier applied."""
     root: str
-    """Absolute path of the folder of captain.yaml (or of the checklist where there is none)."""
+    """Absolute path of the folder of captain.yaml; where there is none, of where captain was started."""
     files: tuple[Source, ...] = field(default=())
     """captain.yaml (if any), the checklist, and everything it extends or refers to."""
     others: Mapping[str, Checklist] = field(default_factory=dict)
