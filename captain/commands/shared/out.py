@@ -1,0 +1,60 @@
+"""Writes results on stdout: text made displayable, JSON as one document. Narration belongs to diagnostics."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import click
+
+from captain.diagnostics import colour
+from captain.safe import safe
+
+_COLOURS = {"good": "32", "warning": "33", "bad": "31", "quiet": "2", "strong": "1"}
+
+
+def as_json(value: Any) -> str:
+    """One document, readable, with a newline at its end. Escaped like this nothing in it moves a cursor."""
+    return json.dumps(value, ensure_ascii=True, indent=2, allow_nan=False) + "\n"
+
+
+def put(text: str) -> None:
+    """Write to stdout, whatever encoding it has."""
+    encoding = sys.stdout.encoding or "utf-8"
+    click.echo(text.encode(encoding, "replace").decode(encoding), nl=False)
+
+
+def line(*parts: str | tuple[str, str]) -> None:
+    """One line of text or (text, colour name) parts; none of them can hold more than one line."""
+    coloured = colour(sys.stdout)
+    shown = []
+    for part in parts:
+        text, tone = part if isinstance(part, tuple) else (part, "")
+        text = safe(text)
+        shown.append(f"\x1b[{_COLOURS[tone]}m{text}\x1b[0m" if coloured and tone else text)
+    # The colours are captain's own; click would keep or drop them by rules of its own.
+    encoding = sys.stdout.encoding or "utf-8"
+    click.echo("".join(shown).rstrip().encode(encoding, "replace").decode(encoding), color=coloured)
+
+
+@contextlib.contextmanager
+def captured() -> Iterator[io.StringIO]:
+    """What is written meanwhile goes into a text instead."""
+    kept = io.StringIO()
+    with contextlib.redirect_stdout(kept):
+        yield kept
+
+
+format_option = click.option(
+    "--format",
+    "form",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    help="text for people, json for programs.",
+)
+json_option = click.option("--json", "form", flag_value="json", help="Short for --format json.")

@@ -1,0 +1,156 @@
+"""A run in lines of text: steps with their verdicts, what is missing, and the command to type next. Judges nothing."""
+
+from __future__ import annotations
+
+import shlex
+from typing import TYPE_CHECKING
+
+from captain.commands.shared.out import line
+from captain.commands.shared.outcome import Outcome, StepOutcome
+from captain.measurement import Verdict
+from captain.run.status import unsettled
+
+if TYPE_CHECKING:
+    from captain.engine import Engine
+    from captain.run import Run
+    from captain.run.gates import Readiness
+    from captain.run.view import View
+
+_MARKS = {
+    Verdict.PASS: ("✓ pass", "good"),
+    Verdict.WARN: ("! warn", "warning"),
+    Verdict.UNKNOWN: ("? unknown", "warning"),
+    Verdict.FAIL: ("✗ FAIL", "bad"),
+}
+_STATES = {
+    "todo": "○ todo",
+    "measuring": "… asking",
+    "running": "… running",
+    "stale": "? stale",
+    "waiting": "○ waits",
+    "lapsed": "○ lapsed",
+    "waived": "~ waived",
+    "not-applicable": "- n/a",
+    "not-run": "- not run",
+    "disabled": "- off",
+}
+
+
+_ANSWERS = {0: ("GO", "good"), 1: ("NO-GO", "bad"), 3: ("NO-GO  cannot tell", "warning"), 4: ("WAITS", "warning")}
+
+
+def mark(verdict: Verdict, state: str = "measured") -> tuple[str, str]:
+    """Glyph and word of a step, and their colour. Never colour alone."""
+    if state in ("measured", "overridden") or verdict is Verdict.FAIL:
+        return _MARKS[verdict]
+    return _STATES[state], "quiet" if state in ("not-applicable", "not-run", "disabled", "waived") else "warning"
+
+
+def head(run: Run) -> str:
+    """Which run it is."""
+    commit = f" {run.release.commit[:7]}" if run.release.commit and run.release.version else ""
+    return f"{run.service} › {run.environment} › {run.release.label}{commit}  {run.checklist}"
+
+
+def steps(outcome: Outcome) -> None:
+    """Every section with its steps."""
+    titles = [one.step.title for section in outcome.sections for one in section.steps]
+    width = min(max(map(len, titles), default=0), 40)
+    for section in outcome.sections:
+        line("")
+        line((section.section.title, "strong"))
+        for one in section.steps:
+            _step(one, width)
+
+
+def _step(one: StepOutcome, width: int) -> None:
+    found = one.found
+    word, tone = mark(found.verdict, found.state)
+    tried = "  after a retry" if found.verdict.good and found.result is not None and _retried(one) else ""
+    weight = "" if one.step.severity == "blocker" else f"  ({one.step.severity})"
+    line("  ", (f"{word:<10}", tone), f" {one.step.title:<{width}}  {found.message}{tried}{weight}")
+    if found.result is None or found.verdict is Verdict.PASS:
+        return
+    for condition in found.result.conditions:
+        if condition["role"] == "expect" and condition["verdict"] != "pass":
+            line(" " * 15, f"{condition['expect']}   {condition['resolved']}")
+
+
+def _retried(one: StepOutcome) -> bool:
+    waits = one.step.within or one.step.hold or one.step.every
+    return not waits and one.found.result is not None and one.found.result.attempts > 1
+
+
+def verdict(outcome: Outcome) -> None:
+    """The last line: the answer, and why."""
+    line("")
+    code = outcome.exit_code
+    word, tone = _ANSWERS[code]
+    risk = [one for section in outcome.sections for one in section.risk] if code == 0 else []
+    line((word, tone), f"  with risk: {', '.join(risk)}" if risk else "")
+    for reason in outcome.reasons:
+        line(f"  {reason}")
+
+
+def stands(view: View) -> None:
+    """How the gate of the open section stands."""
+    section = view.section
+    if section is None:
+        return
+    from captain.run.gates import readiness
+
+    ready = readiness(view, section)
+    line("")
+    word, tone = _ANSWERS[ready.exit_code]
+    line(f"{section.title}: ", (word, tone), f"  with risk: {', '.join(ready.risk)}" if ready.go and ready.risk else "")
+    for one in ready.unmet:
+        line(f"  {one.sentence}")
+
+
+def next_command(engine: Engine) -> str:
+    """What to type next in a run."""
+    view = engine.view()
+    run = view.run
+    name = run.id
+    if run.ended:
+        return f"captain show {name}"
+    if view.untrusted and engine.trust() is not None:
+        return f"captain trust {run.checklist} -e {run.environment}"
+    if run.rollback is not None:
+        return f"captain rollback {name}{_confirm(view)}"
+    section = view.section
+    if section is None:
+        return f"captain show {name}"
+    for step in section.steps:
+        attempt = run.attempt_of(step.id)
+        if attempt is not None and unsettled(view, attempt):
+            return f"{_look(view)} --step {step.id}"
+    from captain.run.gates import readiness
+
+    ready = readiness(view, section)
+    return _for_gate(view, section.id, ready)
+
+
+def _for_gate(view: View, section: str, ready: Readiness) -> str:
+    name = view.run.id
+    if ready.go:
+        return f"captain gate {name} {section} --go{_confirm(view)}"
+    first = min(ready.unmet, key=lambda one: (one.exit_code not in (1, 3), one.exit_code))
+    found = view.step(first.step) if first.step is not None else None
+    step = found[1] if found is not None else None
+    if step is not None and step.action is not None and first.exit_code == 4 and view.run.attempt_of(step.id) is None:
+        return f"captain act {name} {step.id}{_confirm(view)}"
+    if first.exit_code == 4:
+        return f"captain sign {name} {first.step or section} --approve"
+    if view.run.started_anything and first.exit_code == 1:
+        return f"captain rollback {name}{_confirm(view)}"
+    return f"{_look(view)} --section {section}"
+
+
+def _look(view: View) -> str:
+    run = view.run
+    return f"captain check {shlex.quote(run.checklist)} -e {run.environment} --run {run.id}"
+
+
+def _confirm(view: View) -> str:
+    return f" --confirm {view.target.environment}" if view.target.protected else ""

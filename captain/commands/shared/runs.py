@@ -1,0 +1,137 @@
+"""Which run a name means, and what the log says of runs in one line. Reads the log, opens no files of the service."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from captain.errors import LogError, UsageError
+from captain.events import Recorded
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from captain.commands.shared.options import Common
+    from captain.log.store import Log
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One run, from its first and last entries."""
+
+    start: Recorded
+    end: Recorded | None
+    rollback: Recorded | None
+    """The newest beginning or end of a rollback."""
+
+    @property
+    def run(self) -> str:
+        return self.start.run
+
+    @property
+    def open(self) -> bool:
+        return self.end is None
+
+    @property
+    def state(self) -> str:
+        """As `captain.run.Run.state` would say."""
+        if self.end is not None:
+            return str(self.end.data["state"])
+        if self.rollback is None:
+            return "open"
+        return "rolling_back" if self.rollback.type == "rollback.intent" else str(self.rollback.data["state"])
+
+    def plain(self) -> dict[str, Any]:
+        """The row that `history --format json` writes."""
+        data = self.start.data
+        return {
+            "run": self.run,
+            "kind": data["kind"],
+            "service": data["service"],
+            "environment": data["environment"],
+            "version": data["version"],
+            "commit": data["commit"],
+            "state": self.state,
+            "verdict": self.end.data["verdict"] if self.end is not None else None,
+            "started_at": self.start.ts,
+            "ended_at": self.end.ts if self.end is not None else None,
+            "by": self.start.actor.name,
+        }
+
+
+def rows(log: Log) -> list[Row]:
+    """Every run, newest first."""
+    starts: list[Recorded] = []
+    ends: dict[str, Recorded] = {}
+    rollbacks: dict[str, Recorded] = {}
+    for event in log.by_type("run.start", "run.end", "rollback.intent", "rollback.end"):
+        if event.type == "run.start":
+            starts.append(event)
+        elif event.type == "run.end":
+            ends[event.run] = event
+        else:
+            rollbacks[event.run] = event
+    return [Row(one, ends.get(one.run), rollbacks.get(one.run)) for one in reversed(starts)]
+
+
+def find(known: Sequence[Row], name: str | None, service: str | None, *, checks: bool = False) -> Row:
+    """The run of an exact id or a unique prefix; without a name the only open one of the service.
+
+    A prefix leaves out checks unless `checks`. Raises UsageError with the list.
+    """
+    exact = next((one for one in known if one.run == name), None)
+    if exact is not None:
+        return exact
+    meant = [one for one in known if checks or one.start.data["kind"] != "check"]
+    if name is not None:
+        found = [one for one in meant if one.run.startswith(name)]
+    else:
+        found = [one for one in meant if one.open and service in (None, one.start.data["service"])]
+    if len(found) == 1:
+        return found[0]
+    if not found:
+        what = f"there is no run {name[:100]!r} in this log" if name is not None else "there is no open run"
+        raise UsageError(what, hint="captain history lists them")
+    listed = ", ".join(one.run for one in found[:8]) + (", …" if len(found) > 8 else "")
+    raise UsageError(f"which run? {listed}", hint="name one, or enough of its beginning")
+
+
+@contextmanager
+def reading(common: Common) -> Iterator[Log | None]:
+    """The log for reading; None where this user has none yet. One that was named must be there."""
+    from captain.clock import SystemClock
+    from captain.log.store import Log
+
+    path = common.settings().log
+    if not path.exists() and not path.is_symlink():
+        if common.log is not None or common.environ.get("CAPTAIN_LOG"):
+            raise LogError(f"there is no log at {path}", hint="the first run makes it")
+        yield None
+        return
+    with Log.open(path, clock=SystemClock(), read_only=True) as log:
+        yield log
+
+
+def service_here(common: Common) -> str | None:
+    """The service whose captain.yaml is at hand; None where there is none, or none that can be read."""
+    from captain.errors import CaptainError
+    from captain.loader import load_service
+
+    try:
+        home = load_service(common.cwd)
+    except CaptainError:
+        return None
+    return home.service.service if home.declared else None
+
+
+def words(given: Iterable[str], *names: str) -> tuple[str, ...]:
+    """Take `[RUN] NAME…` apart: the run may be left out. "" stands for a run that was."""
+    found = tuple(given)
+    if len(found) == len(names):
+        return ("", *found)
+    if len(found) == len(names) + 1:
+        return found
+    expected = " ".join(("[RUN]", *names))
+    raise UsageError(f"expected {expected}, got {len(found)} word{'' if len(found) == 1 else 's'}")
