@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 import sys
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING
 
 import click
@@ -33,7 +34,7 @@ class _Offer:
 @click.option("--digest", metavar="DIGEST", help="Accept the commands of that digest without asking.")
 @click.pass_context
 def command(ctx: click.Context, checklist: str | None, environment: str | None, digest: str | None) -> int:
-    """Show every program of CHECKLIST, or of all of captain.yaml's: probes, actions, rollback and what reads the version.
+    """Show every program of CHECKLIST, or of all that captain.yaml lists: of probes, actions and the rollback.
 
     What is accepted holds for you and this log, until a program or a file of the repository that it runs changes.
     """
@@ -71,7 +72,8 @@ def _decide(common: Common, left: list[_Offer], digest: str | None) -> int:
             say("not accepted")
             code = ExitCode.NO_GO
             continue
-        headless(lambda ending, one=one: _accept(common, one, ending))  # type: ignore[misc]
+        if ended := headless(partial(_accept, common, one)):
+            return ended
         say(f"accepted {len(one.request.programs)} commands, {one.request.digest}")
     return code
 

@@ -185,7 +185,10 @@ def pinned(log: Reader, row: Row, root: Path) -> Target:
 
 
 def accepted(common: Common, target: Target, log: Log, *, elsewhere: bool, given: str | None) -> str | None:
-    """The digest of the files' programs where they were accepted: by `given`, or in the log (`elsewhere`: the user's)."""
+    """The digest of the files' programs where they were accepted: by `given`, or in the log.
+
+    `elsewhere`: in the user's log, `log` being one that is thrown away.
+    """
     from captain.commands.shared.runs import reading
     from captain.trust import request
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import signal
 from typing import TYPE_CHECKING
 
@@ -29,9 +28,12 @@ def show(app: CaptainApp) -> int:
             # What nohup ignores stays ignored.
             if signal.getsignal(number) is not signal.SIG_IGN:
                 loop.add_signal_handler(number, end, number)
-        # A terminal that hung up cannot be restored.
-        with contextlib.suppress(OSError) if ended else contextlib.nullcontext():
-            await app.run_async()
+        await app.run_async()
 
-    asyncio.run(drawn())
+    try:
+        asyncio.run(drawn())
+    except OSError:
+        # A terminal that hung up cannot be restored.
+        if not ended:
+            raise
     return ended
