@@ -5,27 +5,33 @@ Nothing imported here loads pydantic, SQLite, CEL, httpx or a client: the first 
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import os
-from collections.abc import Mapping
+import signal
+from collections.abc import Iterable, Mapping
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from textual.app import App
+from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
+from textual.screen import Screen
+from textual.worker import WorkType
 
 from captain.errors import CaptainError
+from captain.tui.keys import BRIDGE, RUN, shown_key
+from captain.tui.keys import keymap as parse_keymap
 from captain.tui.moment import Known
 from captain.tui.present import Look
 from captain.tui.screens.run import Opener, RunScreen
 
 if TYPE_CHECKING:
-    from textual.screen import Screen
-
     from captain.engine import Engine
     from captain.tui.harbour import Harbour
 
 DARK = "tokyo-night"
-LIGHT = "textual-light"
+ENDING = (signal.SIGTERM, signal.SIGHUP)
 
 
 class CaptainApp(App[None]):
@@ -52,12 +58,12 @@ class CaptainApp(App[None]):
         theme: str | None = None,
         environ: Mapping[str, str] | None = None,
     ) -> None:
-        """A run (`known` and `opener`), or the bridge (`home`)."""
+        """A run (`known`, `opener`), or the bridge (`home`). `$CAPTAIN_KEYS` remaps keys; UsageError for a bad one."""
         environ = os.environ if environ is None else environ
         calm = calm or environ.get("TEXTUAL_ANIMATIONS") == "none" or "SSH_CONNECTION" in environ
         super().__init__()
         self.look = Look(colour=not self.no_color, ascii=ascii_only, calm=calm)
-        self.keys: Mapping[str, str] = dict(keymap or {})
+        self.keys: Mapping[str, str] = dict(parse_keymap(environ.get("CAPTAIN_KEYS", "")) | dict(keymap or {}))
         self.log_path = log_path
         self.home = home
         self.engines: list[Engine] = []
@@ -75,6 +81,11 @@ class CaptainApp(App[None]):
             self.set_keymap(dict(self.keys))
 
     def on_mount(self) -> None:
+        loop = asyncio.get_running_loop()
+        for name in ENDING:
+            with contextlib.suppress(ValueError, RuntimeError, NotImplementedError):
+                # Only the main thread may; elsewhere whoever runs the screen decides what a signal means.
+                loop.add_signal_handler(name, self._signalled, name)
         self.set_class(self.look.ascii, "-ascii")
         if self._known is not None and self._opener is not None:
             self.push_screen(RunScreen(self, self._known, self._opener))
@@ -82,6 +93,22 @@ class CaptainApp(App[None]):
             from captain.tui.screens.bridge import BridgeScreen
 
             self.push_screen(BridgeScreen(self, self.home))
+
+    def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
+        """What the palette lists: the keys of this screen that may be pressed now, and the theme."""
+        keys = {"run": RUN, "bridge": BRIDGE}.get(screen.id or "", ())
+        why = getattr(screen, "why_not", None)
+        for key in keys:
+            # Panels and the palette itself are nearer by their own key.
+            if key.action.startswith(("panel", "app.")) or why is None or why(key.id) is not None:
+                continue
+            title = f"{key.word[:1].upper()}{key.word[1:]} ({shown_key(key, self.keys)})"
+            yield SystemCommand(title, key.tooltip, partial(self._do, screen, key.action))
+        yield SystemCommand("Theme", "Choose other colours", self.action_change_theme)
+        yield SystemCommand("Quit", "Leave captain; runs stay open", self.action_quit)
+
+    async def _do(self, screen: Screen[Any], action: str) -> None:
+        await screen.run_action(action)
 
     def open_run(self, known: Known, opener: Opener) -> None:
         """Show a run over what is there."""
@@ -123,6 +150,19 @@ class CaptainApp(App[None]):
                 await self.engines.pop().close()
             except Exception as error:
                 self.keep(error)
+
+    def _signalled(self, number: signal.Signals) -> None:
+        work: WorkType[None] = partial(self._suspend, number)
+        self.run_worker(work, group="signal", exclusive=True, exit_on_error=False)
+
+    async def _suspend(self, number: signal.Signals) -> None:
+        """Told to end: a line in the log, then the terminal as it was. What runs goes on."""
+        for engine in self.engines:
+            try:
+                await engine.suspend(number.name)
+            except CaptainError as error:
+                self.keep(error)
+        self.exit(return_code=128 + number)
 
     async def on_unmount(self) -> None:
         await self._close_engines()

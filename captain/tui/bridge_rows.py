@@ -8,7 +8,7 @@ from textual.content import Content
 
 from captain.measurement import Verdict
 from captain.run import Run
-from captain.tui.harbour import Sight, verdict_of
+from captain.tui.harbour import Sight, open_verdicts, verdict_of
 from captain.tui.present import Look, Role, age, cell, join, lines, running_clock, spread, till, verdict_mark
 
 ENVIRONMENT = 15
@@ -42,7 +42,9 @@ def open_run(look: Look, run: Run, sight: Sight, width: int) -> Content:
     state = look.say("rolling back", "fail") if run.rollback is not None else None
     if state is None:
         state = (
-            Content.assemble(look.say(f"{mark.glyph} {mark.word}", mark.role)) if run.results else look.say("○ todo")
+            Content.assemble(look.say(f"{mark.glyph} {mark.word}", mark.role))
+            if open_verdicts(run)
+            else look.say("○ todo")
         )
     first = Content.assemble(
         cell(_environment(look, run, chip=True), ENVIRONMENT),
@@ -54,12 +56,12 @@ def open_run(look: Look, run: Run, sight: Sight, width: int) -> Content:
     last = run.last.at if run.last is not None else run.start.at
     who = run.start.actor.name.partition("@")[0]
     one = spread(width, first, look.say(f"{who}  {age(last, sight.now)}", "muted"), gap=2)
-    counts = Counter(result.verdict for result in run.results.values())
+    counts = Counter(open_verdicts(run))
     why = [
         look.say(f"{counts[which]} {verdict_mark(which).word}", verdict_mark(which).role)
         for which in (Verdict.FAIL, Verdict.UNKNOWN, Verdict.WARN, Verdict.PASS)
         if counts[which]
-    ] or [look.say("nothing measured yet", "muted")]
+    ] or [look.say("nothing measured in it yet", "muted")]
     second = Content.assemble(" " * (ENVIRONMENT + 1), join(why, " · ", look.style("muted")))
     return lines([one, spread(width, second, _back(look, run), gap=2)])
 

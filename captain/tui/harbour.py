@@ -59,11 +59,23 @@ class Sight:
         return tuple(run for run in newest.values() if run.state == "completed")
 
 
+def open_verdicts(run: Run) -> list[Verdict]:
+    """What was measured last of the steps that no closed gate has counted and nobody took out."""
+    counted = {
+        one["step"] for decision in run.decisions.values() if decision.go for one in decision.event.data["counted"]
+    }
+    waived = {one.step for one in run.waivers if one.seq not in run.withdrawn}
+    out = {one.target for one in run.sign_offs if one.meaning == "not_applicable" and one.seq not in run.withdrawn}
+    return [result.verdict for step, result in run.results.items() if step not in counted | waived | out]
+
+
 def verdict_of(run: Run) -> Verdict:
-    """The worst of what was measured last; for an ended run what its end says."""
-    if run.end is not None:
-        return Verdict(run.end.data["verdict"])
-    return worst(result.verdict for result in run.results.values())
+    """The worst of what was measured last and is still open; for an ended run what its end says."""
+    return worst(open_verdicts(run)) if run.end is None else Verdict(run.end.data["verdict"])
+
+
+def _ended(run: Run) -> datetime:
+    return run.start.at if run.end is None else run.end.at
 
 
 class Harbour:
@@ -143,7 +155,7 @@ class Harbour:
         ]
         return {
             "open": tuple(run for run in folded if not run.ended),
-            "recent": tuple(run for run in folded if run.ended),
+            "recent": tuple(sorted((run for run in folded if run.end), key=_ended, reverse=True)),
             "total": len(starts),
             "ends": tuple(sorted(ends, key=lambda one: one[0])),
         }

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import pty
+import select
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -98,3 +103,44 @@ def test_the_row_of_keys_never_shows_half_a_key(width: int) -> None:
     shown = {f"{keys.shown_key(key, {})} {word}" for key in keys.RUN for word in (key.word, key.short) if word}
     pieces = [piece for piece in row[8:-6].strip().split("  ") if piece.strip()]
     assert {piece.strip() for piece in pieces} <= shown
+
+
+def test_told_to_end_it_gives_the_terminal_back(tmp_path: Path) -> None:
+    """SIGTERM: the alternate screen is left, the exit says so."""
+    script = (
+        "import asyncio, sys; from pathlib import Path; from captain.tui.app import CaptainApp\n"
+        "from captain.tui.moment import Known\n"
+        "async def never(publish): await asyncio.Event().wait()\n"
+        "known = Known('shop', 'production', True, '1')\n"
+        f"app = CaptainApp(Path({str(tmp_path / 'log')!r}), known=known, opener=never)\n"
+        "app.run(); sys.exit(app.return_code)\n"
+    )
+    terminal, inside = pty.openpty()
+    environ = {**os.environ, "TERM": "xterm-256color", "COLUMNS": "80", "LINES": "24"}
+    shown = subprocess.Popen(
+        [sys.executable, "-c", script],
+        stdin=inside,
+        stdout=inside,
+        stderr=inside,
+        env=environ,
+        cwd=ROOT,
+        start_new_session=True,
+    )
+    os.close(inside)
+    written = b""
+    try:
+        end = time.monotonic() + 20
+        while time.monotonic() < end and shown.poll() is None:
+            if select.select([terminal], [], [], 0.1)[0]:
+                try:
+                    written += os.read(terminal, 65536)
+                except OSError:
+                    break
+            if b"PRODUCTION" in written and b"\x1b[?1049l" not in written:
+                shown.send_signal(signal.SIGTERM)
+        assert shown.wait(10) == 128 + signal.SIGTERM
+    finally:
+        shown.kill()
+        shown.wait()
+        os.close(terminal)
+    assert b"\x1b[?1049l" in written

@@ -257,11 +257,13 @@ class Walk:
         return self
 
     def go(self, section: str, opens: str | None, **more: Any) -> Walk:
+        found = self.target.checklist.section(section)
+        steps = found.steps if found is not None else ()
         data: dict[str, Any] = {
             "section": section,
             "decision": "go",
             "note": "",
-            "counted": [],
+            "counted": [{"step": step.id, "verdict": "pass", "of": None} for step in steps],
             "risk": [],
             "overridden": [],
             "confirmed": None,

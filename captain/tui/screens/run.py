@@ -138,7 +138,10 @@ class RunScreen(Screen[None]):
         if error.hint:
             said.append(self._look.say(error.hint, "muted"))
         self._verdict.failed = error.message
-        self._verdict.refresh()
+        self._header.failed = self._way.failed = self._watch.failed = True
+        for widget in (self._verdict, self._header, self._way, self._watch):
+            widget.refresh()
+        self._draw_keys()
         self._step.say(lines(said))
 
     async def _questions(self) -> None:
@@ -203,7 +206,8 @@ class RunScreen(Screen[None]):
     def _draw_keys(self) -> None:
         step = self._checklist.step
         dimmed = chances.dim(self.moment, step)
-        self._keys.show(chances.chosen(self.moment, step, dimmed), chances.words(self.moment, step), dimmed)
+        chosen = chances.chosen(self.moment, step, dimmed) if self.failure is None else "run.leave"
+        self._keys.show(chosen, chances.words(self.moment, step), dimmed)
 
     def why_not(self, key: str) -> str | None:
         """Why a key is dim now, by its id; for the help screen."""

@@ -42,6 +42,7 @@ class HeaderBar(Bar):
         super().__init__(look, id="header", classes="bar")
         self.known = known
         self.moment: Moment | None = None
+        self.failed = False
 
     def show(self, moment: Moment) -> None:
         self.moment = moment
@@ -75,7 +76,7 @@ class HeaderBar(Bar):
     def _right(self, width: int, taken: int) -> Content:
         look = self.look
         if self.moment is None:
-            return look.say("opening…", "muted")
+            return look.say("not opened" if self.failed else "opening…", "muted")
         pieces = []
         view, live = self.moment.view, self.moment.live
         if view.lock_holder is not None:
@@ -237,10 +238,13 @@ class WayBackBar(Bar):
     def __init__(self, look: Look) -> None:
         super().__init__(look, id="wayback", classes="bar")
         self.moment: Moment | None = None
+        self.failed = False
 
     def show(self, moment: Moment) -> None:
         self.moment = moment
         self.refresh()
 
     def row(self, width: int) -> Content:
+        if self.failed and self.moment is None:
+            return self.look.say("nothing was opened, so nothing is known about the way back", "muted")
         return way_back(self.look, self.moment, width)

@@ -24,6 +24,7 @@ class Watch(Widget, can_focus=True):
         self.look = look
         self.moment: Moment | None = None
         self.small = False
+        self.failed = False
 
     def on_mount(self) -> None:
         self.border_title = "3 Watch"
@@ -43,7 +44,7 @@ class Watch(Widget, can_focus=True):
     def _rows(self, width: int) -> list[Content]:
         moment, look = self.moment, self.look
         if moment is None:
-            return [look.say("opening…", "muted")]
+            return [] if self.failed else [look.say("opening…", "muted")]
         rows = []
         for step, (held, of) in moment.live.holds.items():
             full = min(BAR, held * BAR // max(1, of))
