@@ -50,9 +50,9 @@ def _observes(target: Target, ask: Ask | AliasType, depth: int = 0) -> Mapping[s
             return None
         return {name: one.type for name, one in declared(ask.kind).items()}
     found = {"passed": declare(bool)}
-    at = target.checklist.find(ask.step.rpartition("/")[2])
-    if at is not None and depth < MAX_ALIASES:
-        for name, inner in at[1].asks.items():
+    other = target.step(ask.step)
+    if other is not None and depth < MAX_ALIASES:
+        for name, inner in other.asks.items():
             for key, kind in (_observes(target, inner, depth + 1) or {}).items():
                 found.setdefault(f"{name}.{key}" if name else key, kind)
     return found

@@ -107,12 +107,13 @@ def resolve_text(desk: Desk, text: str, names: Mapping[str, Any] | None = None) 
 
 def alias_answer(desk: Desk, name: str, alias: Alias) -> Answer:
     """What an alias observes: whether the other step passed, and what it saw."""
-    found = desk.target.checklist.find(alias.step.rpartition("/")[2])
+    step = desk.target.step(alias.step)
     observed: dict[str, Value] = {}
-    if found is not None:
-        seen = status(desk.view(), found[1])
+    # A step of another checklist has no result in this run: it is left out, so that what needs it is unknown.
+    if step is not None and desk.target.checklist.find(step.id) is not None:
+        seen = status(desk.view(), step)
         if seen.result is not None:
-            observed = dict(revive(found[1], seen.result.observed))
+            observed = dict(revive(step, seen.result.observed))
             observed["passed"] = seen.verdict.good and seen.state == "measured"
     measurement = Measurement(observed, f"step {alias.step}")
     return Answer(name, "alias", timedelta(0), measurement.asked, measurement, None)

@@ -274,11 +274,7 @@ def _why(desk: Desk, attempt: str) -> str | None:
 
 def verify_steps(desk: Desk) -> list[Step]:
     """What proves the rollback: the declared steps, else what `release.running` observes."""
-    found: list[Step] = []
-    for name in desk.target.service.rollback.verify:
-        checklist, _, step_id = name.rpartition("/")
-        if checklist in ("", desk.target.checklist.checklist) and (at := desk.target.checklist.find(step_id)):
-            found.append(at[1])
+    found = [step for name in desk.target.service.rollback.verify if (step := desk.target.step(name)) is not None]
     if not found and (running := running_step(desk)) is not None:
         found.append(running)
     return found
