@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING
 
 import click
@@ -34,6 +33,8 @@ def command(ctx: click.Context, words: tuple[str, ...], confirm: str | None, tru
 async def _act(
     common: Common, run: str | None, step_id: str, confirm: str | None, trust: str | None, ending: Ending
 ) -> int:
+    import asyncio
+
     from captain.commands.shared.narration import Narrator
     from captain.commands.shared.opening import engine_on
     from captain.commands.shared.out import line

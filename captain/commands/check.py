@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
-import tempfile
 from collections.abc import AsyncIterator, Iterator
-from datetime import timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -15,6 +11,8 @@ import click
 from captain.commands.shared.options import Common, settle
 
 if TYPE_CHECKING:
+    import asyncio
+
     from captain.checklist import Step, Target
     from captain.commands.shared.checking import Wish
     from captain.commands.shared.ending import Ending
@@ -69,6 +67,9 @@ async def _check(common: Common, wish: Wish, ending: Ending) -> int:
 @contextlib.contextmanager
 def _place(common: Common, wish: Wish) -> Iterator[Settings]:
     """Where results are kept: the log, or a folder that is deleted."""
+    import tempfile
+    from pathlib import Path
+
     from captain.settings import Settings
 
     if not wish.throw_away:
@@ -126,6 +127,8 @@ async def _engine(common: Common, wish: Wish, settings: Settings, ending: Ending
 
 def _id(given: str, target: Target) -> str:
     """The id that a name on the command line means, if it is this run's checklist."""
+    from pathlib import Path
+
     named = Path(given)
     paths = {Path(one.path).name for one in target.files}
     return target.checklist.checklist if named.suffix in (".yaml", ".yml") and named.name in paths else given
@@ -146,6 +149,9 @@ def _trusted(target: Target, wish: Wish, *, untrusted: bool) -> None:
 
 
 async def _measured(engine: Engine, wish: Wish, ending: Ending) -> tuple[Outcome, dict[str, Any]]:
+    import asyncio
+    from datetime import timedelta
+
     from captain import diagnostics
     from captain.commands.shared.checking import judged
 
@@ -179,6 +185,8 @@ async def _measured(engine: Engine, wish: Wish, ending: Ending) -> tuple[Outcome
 
 async def _all(engine: Engine, steps: list[Step], purpose: str) -> None:
     """Everything side by side, each step after the ones it needs."""
+    import asyncio
+
     tasks: dict[str, asyncio.Task[None]] = {}
 
     async def one(step: Step, before: list[asyncio.Task[None]]) -> None:

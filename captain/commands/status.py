@@ -28,8 +28,8 @@ def command(ctx: click.Context, run: str | None, form: str) -> int:
     with reading(common) as log:
         known = rows(log) if log is not None else []
     if run is None:
-        service = service_here(common)
         found = [one for one in known if one.open and one.start.data["kind"] != "check"]
+        service = service_here(common) if found else None
         here = [one for one in found if service in (None, one.start.data["service"])]
         if len(here) != 1:
             return _list(found, form)

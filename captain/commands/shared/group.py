@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import difflib
 import importlib
-import importlib.util
 
 import click
 
@@ -16,10 +14,10 @@ class Verbs(click.Group):
     """Finds a verb by its name in the table."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return [name for name in VERBS if importlib.util.find_spec(f"captain.commands.{name}") is not None]
+        return list(VERBS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in VERBS or importlib.util.find_spec(f"captain.commands.{cmd_name}") is None:
+        if cmd_name not in VERBS:
             return None
         verb = importlib.import_module(f"captain.commands.{cmd_name}").command
         if not isinstance(verb, click.Command):
@@ -32,6 +30,8 @@ class Verbs(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         if args and args[0] not in VERBS and not args[0].startswith("-"):
+            import difflib
+
             near = difflib.get_close_matches(args[0], VERBS, n=1)
             hint = f"; did you mean {near[0]}?" if near else ""
             raise click.UsageError(f"there is no command {args[0][:60]!r}{hint}", ctx)
@@ -39,14 +39,14 @@ class Verbs(click.Group):
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
-            formatter.write_dl([(name, VERBS[name]) for name in self.list_commands(ctx)])
+            formatter.write_dl(list(VERBS.items()))
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[click.shell_completion.CompletionItem]:
         from click.shell_completion import CompletionItem
 
         if incomplete.startswith("-"):
             return click.Command.shell_complete(self, ctx, incomplete)
-        names = (name for name in self.list_commands(ctx) if name.startswith(incomplete))
+        names = (name for name in VERBS if name.startswith(incomplete))
         return [CompletionItem(name, help=VERBS[name]) for name in names]
 
 
