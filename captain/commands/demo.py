@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import signal
 import sys
 from collections.abc import Callable
@@ -18,31 +17,42 @@ if TYPE_CHECKING:
 
 @click.command("demo")
 @click.option("--script", is_flag=True, help="Play the story unattended and tell it on stdout.")
-@click.pass_context
-def command(ctx: click.Context, script: bool) -> None:
+def command(script: bool) -> int:
     """Release an invented shop: no Docker, no network, nothing to prepare, nothing left behind.
 
     The new version looks healthy and breaks the checkout. The probes show it; R goes back and proves it.
     With --script: exit 0 only if every verdict of the story came out.
     """
+    from captain.commands.shared.bridge import drawable
     from captain.demo.world import world
     from captain.errors import UsageError
 
-    if not script and not (sys.stdin.isatty() and sys.stdout.isatty()):
-        raise UsageError("the demo draws a screen, and this is no terminal", hint="captain demo --script tells it")
+    if not script and not drawable():
+        raise UsageError(
+            "the demo draws a screen, and this is no terminal", hint="captain demo --script tells it line by line"
+        )
     for number in (signal.SIGTERM, signal.SIGHUP):
         # The world is removed on the way out, so being told to end must be a way out.
-        signal.signal(number, lambda code, _: sys.exit(128 + code))
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, lambda code, _: sys.exit(128 + code))
     with world() as made:
-        if script:
-            from captain.demo.script import Story
-
-            told = asyncio.run(Story(made, click.echo).tell())
-            ctx.exit(0 if told else 1)
-        _screen(made)
+        return _tell(made) if script else _screen(made)
 
 
-def _screen(world: World) -> None:
+def _tell(world: World) -> int:
+    from captain.commands.shared.ending import Ending, headless
+    from captain.commands.shared.out import line
+    from captain.demo.script import Story
+
+    async def told(ending: Ending) -> int:
+        ending.farewell = "the story was interrupted; the demo's shop, repository and log are gone"
+        return 0 if await Story(world, line).tell() else 1
+
+    return headless(told)
+
+
+def _screen(world: World) -> int:
+    from captain.commands.shared.screen import show
     from captain.demo import ENVIRONMENT, NEW
     from captain.tui.app import CaptainApp
     from captain.tui.moment import Known
@@ -51,12 +61,18 @@ def _screen(world: World) -> None:
         from captain.demo.script import begin, open_engine
 
         engine = open_engine(world, publish)
-        await begin(engine)
+        try:
+            await begin(engine)
+        except BaseException:
+            await engine.close()
+            raise
         return engine
 
     known = Known(service="shop", environment=ENVIRONMENT, protected=True, version=NEW)
     app = CaptainApp(world.settings.log, known=known, opener=open_run)
-    app.run()
+    ended = show(app)
     if app.failure is not None:
         raise app.failure
-    click.echo("The demo's shop, repository and log are gone. Your own: captain init")
+    if not ended:
+        click.echo("The demo's shop, repository and log are gone. Your own: captain init")
+    return ended

@@ -1,11 +1,10 @@
-"""Plays the demo's story unattended through the same engine, and tells it on stdout."""
+"""Plays the demo's story unattended through the same engine, and tells it line by line."""
 
 from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
-from datetime import timedelta
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
 from captain.demo import CHECKLIST, ENVIRONMENT, GOOD, NEW
@@ -19,6 +18,9 @@ from captain.safe import safe
 if TYPE_CHECKING:
     from captain.engine import Engine
 
+WIDTH = 100
+"""No line of the story is longer."""
+TITLES = 29
 GLYPHS = {Verdict.PASS: "✓ pass   ", Verdict.WARN: "! warn   ", Verdict.UNKNOWN: "? unknown", Verdict.FAIL: "✗ FAIL   "}
 
 
@@ -27,8 +29,8 @@ class Story:
 
     def __init__(self, world: World, say: Callable[[str], None]) -> None:
         self.world = world
-        self.say = say
         self.missed: list[str] = []
+        self._say = say
         self._began = time.monotonic()
 
     async def tell(self) -> bool:
@@ -36,63 +38,65 @@ class Story:
         engine = open_engine(self.world, self._heard)
         try:
             await self._forward(engine)
-            await self._back(engine)
+            if not self.missed:
+                await self._back(engine)
         finally:
             await engine.close()
         self._verify()
-        took = timedelta(seconds=round(time.monotonic() - self._began))
-        self.say("")
+        self._tell("")
         if self.missed:
             for one in self.missed:
-                self.say(f"  unexpected: {one}")
+                self._tell(f"  unexpected: {one}")
             return False
-        self.say(f"That was the whole release, there and back, in {took.seconds} s. Now drive it: captain demo")
+        took = round(time.monotonic() - self._began)
+        self._tell(f"That was a whole release, there and back, in {took} s. Now drive it yourself: captain demo")
         return True
 
     async def _forward(self, engine: Engine) -> None:
-        self.say(f"shop {GOOD} runs in {ENVIRONMENT}. {NEW} is to be released.\n")
+        self._tell(f"shop {GOOD} runs in {ENVIRONMENT}. {NEW} is to be released.", "")
         await begin(engine)
-        self.say("Pre-deployment: captain measures what a machine can know, a person signs the rest.")
+        self._tell("Pre-deployment. captain measures what a machine can know; a person signs the rest.")
         await engine.measure_section("pre")
         self._expect(engine, Verdict.PASS, "no-uncommitted-changes", "release-notes", "healthy-before")
         await engine.sign("on-call-told", "approve", "told by phone")
         self._expect(engine, Verdict.PASS, "on-call-told")
-        await self._refused("the go without the environment's name", lambda: engine.gate("pre", "go"))
+        await self._refused("a go without the environment's name", lambda: engine.gate("pre", "go"))
         await engine.gate("pre", "go", note="ready", confirmed=ENVIRONMENT)
-        self.say(f"  go, with the name {ENVIRONMENT} typed. The way back to {GOOD} is recorded.\n")
-        self.say(f"Deployment: the action runs, and captain looks for {NEW} by itself.")
+        self._tell(f"  go, with the name {ENVIRONMENT} typed. The way back to {GOOD} is recorded and proved.", "")
+        self._tell(f"Deployment. The action runs; captain itself looks for {NEW}.")
         await engine.act("roll-out", confirmed=ENVIRONMENT)
         self._expect(engine, Verdict.PASS, "roll-out")
         await engine.gate("deploy", "go")
-        self.say("  go\n")
-        self.say("Post-deployment: the version is there and /healthz is fine. Is the shop?")
+        self._tell("  go", "")
+        self._tell("Post-deployment. The new version is there and /healthz is fine. Is the shop?")
         await engine.measure_section("post")
         self._expect(engine, Verdict.PASS, "version-answers")
         self._expect(engine, Verdict.FAIL, "checkout-works", "errors-low")
-        await self._refused("the go", lambda: engine.gate("post", "go", confirmed=ENVIRONMENT))
+        await self._refused("the last go", lambda: engine.gate("post", "go", confirmed=ENVIRONMENT))
+        self._tell("")
 
     async def _back(self, engine: Engine) -> None:
-        self.say("")
         plan = await engine.plan_rollback()
-        self.say(f"R: back to {plan.to.label}.")
+        self._tell(f"R. Back to {plan.to.label}, exactly by the plan that is shown:")
         for part in plan.parts:
             for line in part.lines:
-                self.say(f"  {line.verb:7} {safe(line.text)}")
+                self._tell(f"  {line.verb:<8}{line.text}")
         await engine.roll_back(plan, confirmed=ENVIRONMENT, cause="checkout answers 500")
         run = engine.run
         assert run is not None
         for result in run.verified.values():
-            self.say(f"  {GLYPHS[result.verdict]} {safe(result.step)}  {safe(result.message, 80)}")
+            self._step(result.verdict, engine, result.step, result.message)
         if run.state != "rolled_back":
             self.missed.append(f"the run ended {run.state}")
-        self.say(f"  {run.state.replace('_', ' ')}: {GOOD} answers again, and the log can prove it.")
+        self._tell(f"  {run.state.replace('_', ' ')}. {GOOD} answers again, measured after the way back.", "")
 
     def _verify(self) -> None:
         from captain.log.verify import verify
 
         report = verify(self.world.settings.log)
-        self.say(f"\ncaptain verify: {'intact' if report.exit_code == 0 else 'NOT INTACT'}, {report.entries} entries")
-        if report.exit_code != 0:
+        intact = report.exit_code == 0
+        self._tell(f"captain verify: the log is {'intact' if intact else 'NOT INTACT'}, {report.entries} entries.")
+        if not intact:
             self.missed.append(f"verify: {[str(one) for one in report.findings]}")
 
     def _expect(self, engine: Engine, verdict: Verdict, *steps: str) -> None:
@@ -101,21 +105,30 @@ class Story:
             found = view.step(step_id)
             assert found is not None
             seen = status(view, found[1])
-            self.say(f"  {GLYPHS[seen.verdict]} {found[1].title}  {safe(seen.message, 80)}")
+            self._step(seen.verdict, engine, step_id, seen.message)
             if seen.verdict is not verdict:
-                self.missed.append(f"{step_id} is {seen.verdict.value}, not {verdict.value}: {safe(seen.message)}")
+                self.missed.append(f"{step_id} is {seen.verdict.value}, not {verdict.value}: {seen.message}")
 
-    async def _refused(self, what: str, call: Callable[[], object]) -> None:
+    def _step(self, verdict: Verdict, engine: Engine, step: str, message: str) -> None:
+        found = engine.view().step(step.rpartition("/")[2])
+        title = found[1].title if found is not None else step
+        self._tell(f"  {GLYPHS[verdict]} {title:<{TITLES}}  {message}")
+
+    async def _refused(self, what: str, call: Callable[[], Awaitable[object]]) -> None:
         try:
-            await call()  # type: ignore[misc]
+            await call()
         except Refusal as refusal:
-            self.say(f"  refused: {what} ({safe(refusal.message, 100)})")
+            self._tell(f"  refused: {what}", f"           {refusal.message}")
         else:
             self.missed.append(f"{what} was not refused")
 
     def _heard(self, event: Event) -> None:
         if isinstance(event, Output):
-            self.say(f"    | {safe(event.text, 100)}")
+            self._tell(f"    | {event.text}")
+
+    def _tell(self, *lines: str) -> None:
+        for line in lines:
+            self._say(safe(line, WIDTH - 1))  # what is cut off leaves a …
 
 
 def open_engine(world: World, publish: Callable[[Event], None], *, read_only: bool = False) -> Engine:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 
 from captain.demo import GOOD, NEW
 from captain.demo.server import ShopServer
+from captain.effects.attempt import bar, stop
 from captain.errors import ProgramError
 from captain.events import Actor
 from captain.settings import Settings
@@ -49,9 +53,35 @@ def world() -> Iterator[World]:
         actor = Actor("you", "login", "you", os.getuid(), "demo")
         yield World(folder, root, Settings(folder / "state" / "log.sqlite"), actor, server)
     finally:
-        if server is not None:
-            server.stop()
-        shutil.rmtree(folder, ignore_errors=True)
+        with _undisturbed():
+            _stop_attempts(folder)
+            if server is not None:
+                server.stop()
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Whoever ends captain twice in a hurry must not keep the world from being removed."""
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    try:
+        before = [signal.signal(number, signal.SIG_IGN) for number in numbers]
+    except ValueError:  # only the main thread gets signals
+        yield
+        return
+    try:
+        yield
+    finally:
+        for number, handler in zip(numbers, before, strict=True):
+            signal.signal(number, handler)
+
+
+def _stop_attempts(folder: Path) -> None:
+    """An action outlives captain. The demo's must not: its world is about to go."""
+    attempts = Settings(folder / "state" / "log.sqlite").attempt("*")
+    for directory in attempts.parent.glob("*"):
+        bar(directory)
+        asyncio.run(stop(directory, grace=timedelta(seconds=2)))
 
 
 def _repository(root: Path) -> None:
