@@ -57,7 +57,7 @@ async def open_run(desk: Desk, version: str | None, commit: str | None, images: 
     if open_run is not None:
         _same_commit(open_run, release)
         return await resume(desk, open_run.id)
-    release = await _pin_images(desk, release, images)
+    release, unresolved = await _pin_images(desk, release, images)
     previous = await _previous(desk, release, earlier) if kind == "release" else None
     blobs, files = _pinned(desk.target)
     start = _start(desk, kind, release, previous, files)
@@ -65,7 +65,9 @@ async def open_run(desk: Desk, version: str | None, commit: str | None, images: 
     def build(reader: Reader) -> Sequence[Draft]:
         if kind == "release" and (other := _open_twin(reader, desk, version)):
             raise Refusal(f"{other} was opened meanwhile", hint="start again: it will be resumed", exit_code=4)
-        return (Draft("run.start", _free_id(reader, desk, version, kind), start),)
+        run_id = _free_id(reader, desk, version, kind)
+        notes: list[dict[str, Any]] = [{"step": None, "text": clip(desk.mask(one)), "evidence": []} for one in unresolved]
+        return (Draft("run.start", run_id, start), *(Draft("step.note", run_id, one) for one in notes))
 
     await desk.start(build, blobs)
     desk.last = earlier.last
@@ -209,24 +211,25 @@ def _same_commit(run: Run, release: Release) -> None:
         )
 
 
-async def _pin_images(desk: Desk, release: Release, given: Mapping[str, str]) -> Release:
-    """Digests of the release's images, as far as the engine knows them. What it does not know is left out."""
-    refs = dict(desk.target.service.release.images) | dict(given)
+async def _pin_images(desk: Desk, release: Release, given: Mapping[str, str]) -> tuple[Release, list[str]]:
+    """Digests of the release's images, and a sentence for each that the engine does not know: it is left out."""
+    from captain.systems.docker import image_pin
+
     if unknown := sorted(set(given) - set(desk.target.service.release.images)):
         raise UsageError(f"--image {unknown[0]}: captain.yaml names no such image")
     images: dict[str, Image] = {}
-    for name, ref in refs.items():
-        from captain.systems.docker import image_pin
-
+    unresolved: list[str] = []
+    for name, ref in (dict(desk.target.service.release.images) | dict(given)).items():
         try:
             resolved = resolve_text(desk, ref, {"release": release, "previous": None})
             images[name] = await desk.blocking(
                 lambda ref=resolved: image_pin(ref, host=None, environ=desk.environ, seconds=PIN_SECONDS)  # type: ignore[misc]
             )
-        except CaptainError:
+        except CaptainError as error:
             if name in given:
                 raise
-    return Release(release.version, release.commit, release.tag, release.untagged, images)
+            unresolved.append(f"image {name} ({ref}) is not known, so what needs it is unknown: {error.message}")
+    return Release(release.version, release.commit, release.tag, release.untagged, images), unresolved
 
 
 async def _previous(desk: Desk, release: Release, earlier: _Earlier) -> dict[str, Any] | None:

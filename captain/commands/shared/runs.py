@@ -99,14 +99,14 @@ def find(known: Sequence[Row], name: str | None, service: str | None, *, checks:
 
 
 @contextmanager
-def reading(common: Common) -> Iterator[Log | None]:
-    """The log for reading; None where this user has none yet. One that was named must be there."""
+def reading(common: Common, *, made_later: bool = False) -> Iterator[Log | None]:
+    """The log for reading; None where this user has none yet. One that was named must be there, unless `made_later`."""
     from captain.clock import SystemClock
     from captain.log.store import Log
 
     path = common.settings().log
     if not path.exists() and not path.is_symlink():
-        if common.log is not None or common.environ.get("CAPTAIN_LOG"):
+        if not made_later and (common.log is not None or common.environ.get("CAPTAIN_LOG")):
             raise LogError(f"there is no log at {path}", hint="the first run makes it")
         yield None
         return
