@@ -243,7 +243,7 @@ class Host(App[None]):
     CSS_PATH = ["../../captain/tui/captain.tcss", "../../captain/tui/dialogs.tcss"]
     ENABLE_COMMAND_PALETTE = False
 
-    def __init__(self, dialog: Screen[Any], look: Look | None = None, theme: str = "tokyo-night") -> None:
+    def __init__(self, dialog: Any, look: Look | None = None, theme: str = "tokyo-night") -> None:
         super().__init__()
         self.dialog = dialog
         self.look = look or Look(calm=True)

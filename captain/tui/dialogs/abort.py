@@ -61,7 +61,7 @@ class AbortDialog(TypedDialog[Aborting]):
         yield self.gap()
         if self.started:
             yield self.label("what is left running", "the next run reads this first")
-            yield Field("left-running", hint=f"{self.heading.version or 'this release'} on all hosts, migration applied")
+            yield Field("left-running", hint=f"{self.heading.version or 'it'} on all hosts, migration applied")
             yield self.gap()
         yield from self.name_field()
 

@@ -188,10 +188,11 @@ class Dialog(ModalScreen[R | None]):
         box.border_title = self.look.paint(self.say(self.headline()))
         box.border_subtitle = self.look.paint(self.say(self.leaves))
         self._deaf_until = monotonic() + self.guard
-        self.set_timer(self.guard, self._listen) if self.guard else self.call_after_refresh(self._listen)
+        self.set_timer(self.guard, self.listen) if self.guard else self.call_after_refresh(self.listen)
         self.redraw()
 
-    def _listen(self) -> None:
+    def listen(self) -> None:
+        """Put the cursor into the first thing to fill in, once typed-ahead keys are gone."""
         if self.focused is not None:
             return
         shown = self._shown_fields()

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal, Protocol
 from textual.binding import Binding, BindingType
 from textual.content import Content
 from textual.widget import Widget
+from textual.worker import WorkType
 
 from captain.errors import CaptainError
 from captain.tui.dialogs.base import Heading
@@ -152,7 +153,8 @@ class RollbackDialog(TypedDialog[RollingBack]):
 
     def action_dry_run(self) -> None:
         if self.settled():
-            self.run_worker(self._dry_run(), group="dry-run", exclusive=True, exit_on_error=False)
+            look: WorkType[None] = self._dry_run
+            self.run_worker(look, group="dry-run", exclusive=True, exit_on_error=False)
 
     async def _dry_run(self) -> None:
         assert self.look_again is not None

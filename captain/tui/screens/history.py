@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import ClassVar
 
@@ -13,9 +15,11 @@ from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Container, Horizontal, Vertical
 from textual.content import Content
+from textual.message import Message
 from textual.screen import Screen
 from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
+from textual.worker import WorkType
 
 from captain.errors import CaptainError
 from captain.tui.dialogs.base import HasLook
@@ -37,9 +41,16 @@ SMALL_WIDTH = 100
 
 
 class Rows(OptionList):
-    """A list of whole rows."""
+    """A list of whole rows, which must be drawn anew for another width."""
 
     BINDINGS = bindings(MOVE)
+
+    @dataclass
+    class Resized(Message):
+        """The list has another width now."""
+
+    def on_resize(self) -> None:
+        self.post_message(self.Resized())
 
 
 class HistoryScreen(Screen[None]):
@@ -83,7 +94,8 @@ class HistoryScreen(Screen[None]):
         self.query_one("#past-runs").border_title = "1 Runs"
         self.query_one("#timeline").border_title = "3 Timeline"
         self.draw()
-        self.run_worker(self._load(), group="history", exit_on_error=False)
+        load: WorkType[None] = self._load
+        self.run_worker(load, group="history", exit_on_error=False)
 
     async def _load(self) -> None:
         try:
@@ -104,7 +116,7 @@ class HistoryScreen(Screen[None]):
         kept = self.chosen
         self.shown = [one for one in self.runs or () if one.matches(self.letters)]
         options = self.query_one("#past-runs", Rows)
-        width = max(20, options.scrollable_content_region.width or 44)
+        width = max(20, (options.scrollable_content_region.width or 44) - 1)
         with self.prevent(OptionList.OptionHighlighted):
             options.clear_options()
             options.add_options(
@@ -163,14 +175,16 @@ class HistoryScreen(Screen[None]):
     @on(OptionList.OptionHighlighted, "#past-runs")
     def highlighted(self, event: OptionList.OptionHighlighted) -> None:
         event.stop()
-        options, width = self.query_one("#past-runs", Rows), self.query_one("#past-runs").scrollable_content_region.width
+        options = self.query_one("#past-runs", Rows)
+        width = max(20, options.scrollable_content_region.width - 1)
         for at, one in enumerate(self.shown):
             if at == event.option_index or one is self._marked:
-                row = run_row(self.look, one, self.now, max(20, width), at == event.option_index)
+                row = run_row(self.look, one, self.now, width, at == event.option_index)
                 options.replace_option_prompt_at_index(at, self.look.paint(row))
         self._marked = self.chosen
         if self.chosen is not None:
-            self.run_worker(self._read(self.chosen.run), group="run", exclusive=True, exit_on_error=False)
+            read: WorkType[None] = partial(self._read, self.chosen.run)
+            self.run_worker(read, group="run", exclusive=True, exit_on_error=False)
 
     _marked: PastRun | None = None
 
@@ -195,9 +209,13 @@ class HistoryScreen(Screen[None]):
         if message.done:
             self.query_one("#past-runs").focus()
 
+    @on(Rows.Resized)
+    def resized(self, event: Rows.Resized) -> None:
+        event.stop()
+        self.draw()
+
     def on_resize(self) -> None:
         self.set_class(self.app.size.width < SMALL_WIDTH, "-small")
-        self.call_after_refresh(self.draw)
 
     # keys
 
@@ -205,7 +223,6 @@ class HistoryScreen(Screen[None]):
         if self.chosen is not None:
             self.add_class("-reading")
             self.call_after_refresh(self.query_one("#timeline").focus)
-            self.call_after_refresh(self.draw_detail)
 
     def action_filter(self) -> None:
         self.query_one(Filter).open()
