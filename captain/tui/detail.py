@@ -15,7 +15,20 @@ from captain.run import Attempt
 from captain.run.status import Status
 from captain.safe import safe
 from captain.tui.moment import Moment
-from captain.tui.present import Look, Role, age, cell, join, running_clock, span_of, spread, till, took, verdict_mark
+from captain.tui.present import (
+    Look,
+    Role,
+    age,
+    cell,
+    count,
+    join,
+    running_clock,
+    span_of,
+    spread,
+    till,
+    took,
+    verdict_mark,
+)
 
 if TYPE_CHECKING:
     from captain.checklist import Step
@@ -69,7 +82,9 @@ class Detail:
         people = [*self._hold(), *self._needs(), *self._signed(), *self._waiver()]
         if self.step.action is not None:
             blocks = [list(self._action()), *blocks]
-        if self.tight:
+        if self.tight and self.step.manual is not None:
+            blocks = [words, *blocks, people, list(self._body())]
+        elif self.tight:
             blocks = [*blocks, people, words, list(self._body())]
         else:
             blocks = [words, *blocks, people, list(self._body())]
@@ -128,9 +143,9 @@ class Detail:
         """What the verdict rests on in one sentence, where the conditions do not say it."""
         found = self.found
         result = found.result
-        if found.state == "running" or (
-            found.state in ("todo", "measuring") and result is None and not self.step.unmeasured
-        ):
+        if found.state == "running" or (found.waits and result is None and found.rejected is None):
+            return
+        if found.state in ("todo", "measuring") and result is None and not self.step.unmeasured:
             return
         if result is not None and result.conditions and found.verdict is Verdict.PASS and found.state == "measured":
             return
@@ -323,15 +338,16 @@ class Detail:
         lines = self.moment.live.output.get(attempt.id) if attempt is not None else None
         if attempt is None or not lines:
             return
-        yield output_head(self.look, self.width, self.moment.live.printed.get(attempt.id, len(lines)))
+        printed = self.moment.live.printed.get(attempt.id, len(lines))
+        yield output_head(self.look, self.width, printed, live=self.found.state == "running")
         shown = list(lines) if room is None else list(lines)[-max(1, room) :]
         for at, line in enumerate(shown):
             yield output_row(self.look, self.width, line, bright=at >= len(shown) - BRIGHT)
 
 
-def output_head(look: Look, width: int, printed: int) -> Content:
+def output_head(look: Look, width: int, printed: int, *, live: bool) -> Content:
     """The rule above output."""
-    right = look.say(f" live · {printed} line{'' if printed == 1 else 's'}", "muted")
+    right = look.say(f" {'live · ' if live else ''}{count(printed, 'line')}", "muted")
     rule = "─" * max(0, width - LABEL - right.cell_length)
     return Content.assemble(cell(look.say("output", "muted"), LABEL), look.say(rule, "dim"), right)
 

@@ -143,7 +143,7 @@ def row(
     are left out from the right where there is no room.
     """
     narrow = width < 110
-    shown = [key for key in keys if key.shown and (not narrow or key.short is not None or key.id == chosen)]
+    shown = [key for key in keys if key.id == chosen or (key.shown and (not narrow or key.short is not None))]
     shown.sort(key=lambda key: key.id != chosen)
     helping = next((key for key in keys if key.action == "help"), None)
     end = _one(look, helping, helping.word, False, False, keymap) if helping is not None else Content("")

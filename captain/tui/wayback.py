@@ -36,7 +36,7 @@ def way_back(look: Look, moment: Moment | None, width: int) -> Content:
     if not way.ready:
         return _bad(look, width, f"NOT READY: {way.why or 'the target is gone'}", way.to)
     right = look.say(refusal.message, "warning") if refusal is not None else Content("")
-    left = Content.assemble(_target(look, way), " ", look.say("ready ✓", "success"))
+    left = Content.assemble(_target(look, moment, way), " ", look.say("ready ✓", "success"))
     return _row(look, width, left, right)
 
 
@@ -64,7 +64,9 @@ def _not_started(look: Look, moment: Moment, way: Way | None, width: int) -> Con
         return _bad(look, width, f"NOT READY: {why}", "nothing started")
     if way is None:
         return _row(look, width, nothing, look.say("way back: looking…", "muted"))
-    prepared = Content.assemble(look.say("way back ", "muted"), _target(look, way), look.say(" exists ✓", "success"))
+    prepared = Content.assemble(
+        look.say("way back ", "muted"), _target(look, moment, way), look.say(" exists ✓", "success")
+    )
     return _row(look, width, nothing, prepared)
 
 
@@ -92,9 +94,12 @@ def _rollback(look: Look, moment: Moment, width: int) -> Content:
     return _row(look, width, left)
 
 
-def _target(look: Look, way: Way) -> Content:
-    version, _, rest = way.to.partition(" ")
-    return Content.assemble(look.say(version, "bold"), look.say(f" {rest}" if rest else "", "muted"))
+def _target(look: Look, moment: Moment, way: Way) -> Content:
+    """The release first, then how: `1.3.9 sha256:9f3c…`."""
+    previous = moment.view.run.previous
+    version = previous.label if previous is not None else ""
+    rest = way.to.removeprefix(version).strip()
+    return Content.assemble(look.say(version, "bold"), look.say(f" {rest}" if rest and version else rest, "muted"))
 
 
 def _row(look: Look, width: int, left: Content, right: Content | None = None) -> Content:
@@ -103,4 +108,6 @@ def _row(look: Look, width: int, left: Content, right: Content | None = None) ->
 
 def _bad(look: Look, width: int, reason: str, to: str = "") -> Content:
     row = Content.assemble(look.say("R", "fail"), look.say(f" → {reason}", "wrong"))
-    return spread(width, row, look.say(f"  {to}", "error") if to else "")
+    right = look.say(f"  {to}" if to else "", "error")
+    # The reason is what must be read; where to yields before a letter of it.
+    return spread(width, row, right if row.cell_length + right.cell_length < width else "")

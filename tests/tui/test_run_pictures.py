@@ -69,7 +69,7 @@ def on_step(step: str) -> Callable[[Pilot[Any]], Awaitable[None]]:
     async def go(pilot: Pilot[Any]) -> None:
         app = pilot.app
         assert isinstance(app, CaptainApp)
-        screen(app)._checklist.go(step)
+        screen(app).checklist.go(step)
         await pilot.pause()
 
     return go

@@ -234,7 +234,7 @@ async def test_leaving_while_an_action_runs_says_that_it_goes_on(shop: Shop) -> 
         await engine.sign("on-call-told", "approve")
         await engine.gate("pre", "go")
         await until(pilot, lambda: run.moment is not None and run.moment.view.run.opened == "deploy")
-        run._checklist.go("roll-out")
+        run.checklist.go("roll-out")
         await pilot.press("a")
         await dialog(pilot)
         await pilot.press("enter")
@@ -266,11 +266,11 @@ async def test_a_filter_narrows_the_list_and_escape_widens_it(shop: Shop) -> Non
         await pilot.press("slash")
         await pilot.pause()
         await pilot.press(*"checkout")
-        await until(pilot, lambda: run._checklist.visible_steps() == ["checkout-works"])
+        await until(pilot, lambda: run.checklist.visible_steps() == ["checkout-works"])
         await pilot.press("enter")
         assert run.step is not None and run.step.id == "checkout-works"
         await pilot.press("escape")
-        await until(pilot, lambda: len(run._checklist.visible_steps()) == 4)
+        await until(pilot, lambda: len(run.checklist.visible_steps()) == 4)
 
 
 async def test_pages_and_sections_at_eighty_columns(shop: Shop) -> None:

@@ -57,7 +57,13 @@ class Checklist(OptionList):
     def show(self, moment: Moment) -> None:
         """Draw this moment; the cursor stays on its step."""
         first = self.moment is None
+        before = self.moment.view.section if self.moment is not None else None
+        here, after = self.section, moment.view.section
         self.moment = moment
+        # A go closes the section one was in: what comes next is in the one it opened.
+        moved_on = before is not None and after is not None and before.id != after.id
+        if moved_on and here is not None and before is not None and here.id == before.id:
+            self.step = None
         if first or self.step is None or moment.view.step(self.step) is None:
             self.step = self._first(moment)
         self.draw()
