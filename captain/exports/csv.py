@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from captain.events import Recorded
 from captain.exports import Story, export
 from captain.log.canonical import leaf_hash
+from captain.safe import safe
 
 COLUMNS = ("seq", "ts", "run", "type", "actor", "step", "verdict", "message", "note", "hash", "data")
 # Also the full-width twins, which some spreadsheets normalise before they look.
@@ -22,7 +23,7 @@ def write(story: Story) -> Iterator[bytes]:
     yield _row(COLUMNS)
     for entry in story.entries:
         event = entry.event
-        data = json.dumps(event.data, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+        data = json.dumps(event.data, sort_keys=True, separators=(",", ":"))
         yield _row(
             (
                 str(event.seq),
@@ -46,8 +47,8 @@ def _first(event: Recorded, *keys: str) -> str:
 
 
 def _cell(text: str) -> str:
-    """A text no spreadsheet takes for a formula, whatever space or NUL stands in front of it."""
-    text = text.replace("\0", "␀")
+    """A text no spreadsheet takes for a formula, whatever stands in front of it, and no terminal for a command."""
+    text = safe(text, len(text), lines=True)
     return f"'{text}" if text.startswith(_FORMULA) or text.lstrip().startswith(_FORMULA) else text
 
 

@@ -23,7 +23,7 @@ def write(result: Mapping[str, Any]) -> bytes:
     for section in result["sections"]:
         suite = TestSuite(safe(section["id"]))
         for name in ("run", "service", "environment", "verdict"):
-            suite.add_property(name, safe(result[name]))
+            suite.add_property(name, safe(result[name] or ""))
         suite.add_property("version", safe(result["release"]["version"] or ""))
         suite.timestamp = result["started_at"]
         for step in section["steps"]:
@@ -31,7 +31,7 @@ def write(result: Mapping[str, Any]) -> bytes:
         xml.add_testsuite(suite)
     xml.update_statistics()
     written: bytes = xml.tostring()
-    return written + b"\n"
+    return b'<?xml version="1.0" encoding="UTF-8"?>\n' + written + b"\n"
 
 
 def _case(section: Mapping[str, Any], step: Mapping[str, Any]) -> Any:

@@ -11,8 +11,10 @@ from captain.exports import Story, export
 from captain.run import Run, apply
 from captain.safe import safe
 
-# Whatever Markdown or HTML could take for its own, in a table's cell or anywhere else.
-_SPECIAL = re.compile(r"([\\`*_{}\[\]()#+!|~$^:@.>-])")
+# Whatever Markdown could take for its own inside a cell; links that renderers make of bare addresses included.
+_SPECIAL = re.compile(r"[\\`*_\[\]|~$#]|:(?=//)|(?<=www)\.", re.IGNORECASE)
+# Mentions are looked for in what was rendered, where a backslash is gone already.
+_MENTION = re.compile(r"(?<![\w.+-])@(?=\w)")
 _MARKS = {"pass": "✓ pass", "warn": "! warn", "unknown": "? unknown", "fail": "✗ FAIL"}
 
 
@@ -36,7 +38,7 @@ def write(story: Story) -> Iterator[bytes]:
 def text(value: object, limit: int = 2000) -> str:
     """Outside text as one line that Markdown and HTML show as it is: no link, no mention, no cell border."""
     shown = safe(value, limit).replace("&", "&amp;").replace("<", "&lt;")
-    return _SPECIAL.sub(r"\\\1", shown)
+    return _MENTION.sub("@\u200b", _SPECIAL.sub(r"\\\g<0>", shown))
 
 
 def _facts(run: Run) -> list[str]:
