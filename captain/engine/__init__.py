@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING
 
 from captain.clock import Clock
 from captain.engine import act as acting
+from captain.engine import attempts, locks, opening, people, roll_back, trusting, way_back
 from captain.engine import gate as gates
-from captain.engine import locks, opening, people, roll_back, way_back
 from captain.engine.desk import Desk
 from captain.engine.following import follow
 from captain.engine.measure import measure, measure_all
 from captain.engine.names import uses
-from captain.engine.opening import FileChange
+from captain.engine.pinned import FileChange
 from captain.engine.roll_back import RollbackPlan
 from captain.engine.way_back import Way
 from captain.errors import Refusal
@@ -114,10 +114,10 @@ class Engine:
         locks.look(desk)
         if desk.read_only or desk.open_run().ended:
             return
-        if desk.open_run().point is not None or desk.open_run().no_way_back is not None:
+        if desk.open_run().bars_others:
             # Somebody else holds it: measuring, reading and signing go on; the keys say why not.
             with contextlib.suppress(Refusal):
-                await locks.take(desk, "resume")
+                await attempts.hold(desk, "resume")
         if desk.lock_seen.holder is None or desk.lock.held:
             await acting.settle(desk)
 
@@ -143,7 +143,7 @@ class Engine:
         if refusal := allowed.measure(self.view(), step):
             raise refusal
         if step.action is not None:
-            await acting.observe(self._desk, step, once=True)
+            await acting.look_again(self._desk, step)
         else:
             await measure(self._desk, step, purpose)
 
@@ -193,7 +193,9 @@ class Engine:
         await people.sign(self._desk, target, meaning, note, evidence)
         found = self.target.checklist.find(target)
         if found and found[1].asks and found[1].action is None and uses(self._desk, found[1], "signed"):
-            await self.measure(target)
+            # The sign-off stands whether or not the step can be measured again just now.
+            with contextlib.suppress(Refusal):
+                await self.measure(target)
 
     async def waive(self, step_id: str, reason: str, owner: str, until: datetime) -> None:
         """Let a step stay unmet until a moment, at most 30 days away."""
@@ -233,7 +235,7 @@ class Engine:
 
     async def accept(self, digest: str, via: str = "screen") -> None:
         """Accept the commands of that digest."""
-        await opening.accept(self._desk, digest, via)
+        await trusting.accept(self._desk, digest, via)
 
     async def suspend(self, signal_name: str) -> None:
         """Best effort, on HUP and TERM: leave a line in the log."""

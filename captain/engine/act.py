@@ -6,9 +6,11 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from captain.engine import attempts, locks, way_back
-from captain.engine.measure import Sample, measure, observe_plan, plan_of
+from captain.engine.measure import measure
 from captain.engine.people import text
-from captain.errors import CaptainError, NeedsConfirmation, Refusal
+from captain.engine.plans import Sample, observe_plan, plan_of
+from captain.engine.trusting import trusted
+from captain.errors import CaptainError, NeedsConfirmation, Refusal, UsageError
 from captain.events import Draft
 from captain.measurement import Verdict
 from captain.run import Attempt, allowed
@@ -29,24 +31,29 @@ async def act(desk: Desk, step_id: str, confirmed: str | None) -> None:
     if refusal := allowed.act(desk.view(), step):
         raise refusal
     assert step.action is not None
-    if (desk.target.protected or step.action.confirm) and confirmed != desk.target.environment:
-        raise NeedsConfirmation(
-            f"this action needs the environment's name typed: {desk.target.environment}",
-            hint=f"--confirm {desk.target.environment}",
-        )
+    name = desk.target.environment
+    if (desk.confirms or step.action.confirm) and confirmed != name:
+        raise NeedsConfirmation(f"this action needs the environment's name typed: {name}", hint=f"--confirm {name}")
     if desk.acting.locked():
         raise Refusal("another action is being started")
+    await asyncio.shield(desk.keep(_begin(desk, step)))
+    await asyncio.shield(desk.keep(follow(desk, step)))
+
+
+async def _begin(desk: Desk, step: Step) -> None:
+    """Everything before the effect, and its start. A whole: what has begun is not cancelled halfway."""
     async with desk.acting:
-        await locks.take(desk, f"action {step_id}")
+        await attempts.hold(desk, f"action {step.id}")
+        await trusted(desk)
+        if refusal := allowed.act(desk.view(), step):
+            raise refusal
         if desk.open_run().point is None and desk.open_run().no_way_back is None:
             ready, why = await way_back.take(desk)
             if not ready:
                 raise Refusal(f"the way back is NOT ready: {why}", hint="no action starts without it")
-        if refusal := allowed.act(desk.view(), step):
-            raise refusal
-        task = desk.keep(_start(desk, step))
-        await asyncio.shield(task)
-    await asyncio.shield(desk.keep(follow(desk, step)))
+            if refusal := allowed.act(desk.view(), step):
+                raise refusal
+        await _start(desk, step)
 
 
 async def _start(desk: Desk, step: Step) -> None:
@@ -74,7 +81,8 @@ def start_of(desk: Desk, step: Step) -> attempts.Start | None:
         if isinstance(action.run, str)
         else tuple(resolve_text(desk, one) for one in action.run)
     )
-    extra = {**attempts.captain_values(desk, step.id, attempt), **env}
+    # What captain says of the run is not the file's to change.
+    extra = {**env, **attempts.captain_values(desk, step.id, attempt)}
     return attempts.Start(
         attempt=attempt,
         argv=argv,
@@ -199,6 +207,9 @@ async def resolve(desk: Desk, step_id: str, outcome: str, note: str, evidence: S
     from captain.engine.people import gather
 
     step = desk.step(step_id)
+    if outcome not in ("applied", "not_applied", "partial"):
+        raise UsageError(f"{outcome!r} is no outcome", hint="applied, not_applied or partial")
+    await attempts.look(desk)
     if refusal := allowed.resolve(desk.view(), step):
         raise refusal
     note = text(desk, note)
@@ -216,6 +227,14 @@ async def resolve(desk: Desk, step_id: str, outcome: str, note: str, evidence: S
         "evidence": files,
     }
     await desk.record(Draft("action.resolved", desk.open_run().id, data), evidence=blobs)
+
+
+async def look_again(desk: Desk, step: Step) -> None:
+    """Look once more what the step's newest attempt did, its end recorded first."""
+    await attempts.look(desk)
+    if refusal := allowed.measure(desk.view(), step):
+        raise refusal
+    await observe(desk, step, once=True)
 
 
 async def settle(desk: Desk) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -52,6 +52,8 @@ async def ask(desk: Desk, name: str, ask: Ask, timeout: timedelta, scope: Scope,
     measurement: Measurement | None = None
     error: ProbeError | None = None
     try:
+        if not timeout:
+            raise ProbeError("the probes before it left it no time", fault="unclear")
         async with desk.slots:
             started = desk.clock.monotonic()
             probe = resolved(ask, scope, values)
@@ -119,7 +121,7 @@ def evidence(desk: Desk, answer: Answer) -> Evidence:
     data = desk.mask(_dump(document)).encode("utf-8", "replace")
     if len(data) > MAX_EVIDENCE:
         # The values of one kind can be a large document; its scalars stay, the rest is said to be cut.
-        document["observed"] = scalars({"": answer.observed})
+        document["observed"] = scalars({"": answer.observed}, desk.mask)
         document["truncated"] = True
         data = desk.mask(_dump(document)).encode("utf-8", "replace")
     return Evidence("application/json", data[:MAX_EVIDENCE])
@@ -144,8 +146,11 @@ def plain(value: Value) -> Any:
     return value
 
 
-def scalars(observed: Mapping[str, Mapping[str, Value]]) -> dict[str, str | int | bool]:
-    """The observations that an entry keeps: scalars, texts to 1 KiB, at most 64 names, `probe.name` if named."""
+def scalars(observed: Mapping[str, Mapping[str, Value]], mask: Callable[[str], str]) -> dict[str, str | int | bool]:
+    """The observations that an entry keeps: scalars, texts to 1 KiB, at most 64 names, `probe.name` if named.
+
+    Texts are masked before they are cut: half a secret would not be found any more.
+    """
     found: dict[str, str | int | bool] = {}
     for probe, values in observed.items():
         for name, value in values.items():
@@ -155,7 +160,7 @@ def scalars(observed: Mapping[str, Mapping[str, Value]]) -> dict[str, str | int 
             if isinstance(kept, int) and abs(kept) >= 2**53:
                 kept = str(kept)
             if isinstance(kept, str):
-                kept = clip(kept, MAX_SCALAR)
+                kept = clip(mask(kept), MAX_SCALAR)
             found[f"{probe}.{name}" if probe else name] = kept
     return found
 

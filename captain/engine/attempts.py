@@ -20,11 +20,14 @@ from captain.effects import attempt as effect
 from captain.effects.output import output, tail
 from captain.engine import locks
 from captain.engine.ask import clip
-from captain.errors import ProgramError
+from captain.errors import CaptainError, ProgramError, Refusal
 from captain.events import Draft, Output, Running
 
 if TYPE_CHECKING:
     from captain.engine.desk import Desk
+    from captain.log.evidence import Evidence
+    from captain.log.reader import Reader
+    from captain.masking import Stream
     from captain.run import Attempt
 
 POLL = 0.1
@@ -32,6 +35,8 @@ MAX_LINE = 4096
 MAX_CHUNKS = 64
 """Of 64 KiB each per look: what runs on faster is caught up with at the next one."""
 STREAMS: tuple[effect.Stream, ...] = ("stdout", "stderr")
+STOP_WAIT = 30.0
+"""Seconds for the end of a stopped process tree; what outlives them is named, and the rollback goes on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,15 +99,19 @@ async def launch(desk: Desk, start: Start) -> None:
     if not start.cwd.is_dir():
         raise ProgramError(f"cannot start {start.argv[0]}: the folder {start.cwd} is not there", hint="check `cwd`")
     directory = desk.settings.attempt(start.attempt)
-    await desk.record(intent(desk, start, program=clip(str(program)), cwd=str(start.cwd)), check=locks.fenced(desk))
+    desk.starting.add(start.attempt)
     desk.alive.add(start.attempt)
     try:
+        await desk.record(intent(desk, start, program=clip(str(program)), cwd=str(start.cwd)), check=locks.fenced(desk))
         spec = effect.Spec((str(program), *start.argv[1:]), start.cwd, start.env, start.timeout)
         _prepare(directory, spec, start.files)
         started = await effect.start(directory)
     except ProgramError as error:
-        desk.alive.discard(start.attempt)
+        _let_go(desk, start.attempt)
         await _not_started(desk, start.attempt, error)
+        raise
+    except BaseException:
+        _let_go(desk, start.attempt)
         raise
     data = {
         "attempt": start.attempt,
@@ -110,17 +119,30 @@ async def launch(desk: Desk, start: Start) -> None:
         "starttime": started.starttime,
         "boot": started.boot,
     }
-    await desk.record(Draft("action.started", desk.open_run().id, data))
+    try:
+        await desk.record(Draft("action.started", desk.open_run().id, data))
+    except CaptainError:
+        # It runs, whatever could be written about it: its end is followed all the same.
+        desk.keep(_follow(desk, start.attempt))
+        raise
+
+
+def _let_go(desk: Desk, attempt: str) -> None:
+    desk.starting.discard(attempt)
+    desk.alive.discard(attempt)
 
 
 def _prepare(directory: Path, spec: effect.Spec, files: Mapping[str, str]) -> None:
     effect.prepare(directory, spec)
-    for name, content in files.items():
-        handle = os.open(directory / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
+    try:
+        for name, content in files.items():
+            handle = os.open(directory / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+            with os.fdopen(handle, "w", encoding="utf-8") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+    except OSError as error:
+        raise ProgramError(f"cannot write {directory}: {error.strerror}", hint="nothing was started") from error
 
 
 async def _not_started(desk: Desk, attempt: str, error: ProgramError) -> None:
@@ -168,6 +190,7 @@ async def _follow(desk: Desk, attempt: str) -> None:
     directory = desk.settings.attempt(attempt)
     began = desk.clock.monotonic()
     desk.alive.add(attempt)
+    desk.starting.discard(attempt)
     lines = _Lines(desk, attempt, began)
     try:
         while True:
@@ -187,80 +210,105 @@ async def _follow(desk: Desk, attempt: str) -> None:
         desk.alive.discard(attempt)
 
 
-async def conclude(desk: Desk, attempt: str, seen: effect.State) -> None:
-    """Record how an attempt that does not run any more ended."""
-    from captain.log.evidence import Evidence
+class _Known(Refusal):
+    """The end stands in the log already."""
 
+
+async def conclude(desk: Desk, attempt: str, seen: effect.State) -> None:
+    """Record how an attempt that does not run any more ended, unless somebody else has."""
     directory = desk.settings.attempt(attempt)
     if desk.open_run().attempts[attempt].finished is not None:
         return
+
+    def nobody_did(reader: Reader) -> None:
+        for event in reader.by_type("action.finished", run=desk.open_run().id):
+            if event.data["attempt"] == attempt:
+                raise _Known("its end was recorded meanwhile")
+
+    drafts, blobs = _end(desk, attempt, seen)
+    try:
+        await desk.record(*drafts, evidence=blobs, check=nobody_did)
+    except _Known:
+        await desk.catch_up()
+    known = desk.open_run().attempts.get(attempt)
+    if known is not None and known.finished is not None and not isinstance(seen, effect.Absent):
+        effect.remove(directory)
+
+
+def _end(desk: Desk, attempt: str, seen: effect.State) -> tuple[list[Draft], list[Evidence]]:
+    from captain.log.evidence import Evidence
+
     if isinstance(seen, effect.Absent):
-        await desk.record(
-            _finished(desk, attempt, "cancelled"), _settled(desk, attempt, "it was provably never started")
-        )
-        return
+        note = "it was provably never started"
+        return [_finished(desk, attempt, "cancelled"), _settled(desk, attempt, note)], []
     streams: dict[str, str] = {}
     blobs: list[Evidence] = []
     for stream in STREAMS:
-        data = desk.masker.mask_bytes(output(directory, stream).text)
+        data = desk.masker.mask_bytes(output(desk.settings.attempt(attempt), stream).text)
         if data:
             blob = Evidence("text/plain", data[-1024 * 1024 :])
             blobs.append(blob)
             streams[stream] = blob.digest
     if isinstance(seen, effect.Done):
-        draft = _finished(desk, attempt, seen.outcome, seen, **streams)
+        return [_finished(desk, attempt, seen.outcome, seen, **streams)], blobs
+    return [_finished(desk, attempt, "lost", None, **streams)], blobs
+
+
+async def hold(desk: Desk, reason: str) -> bool:
+    """Take the environment's lock, then see what became of attempts whose captain has gone. True when taken now."""
+    took = await locks.take(desk, reason)
+    if took:
+        await reconcile(desk)
+    return took
+
+
+async def look(desk: Desk) -> None:
+    """See which attempts live; where nobody holds the lock, record the ends that nobody was there to see."""
+    locks.look(desk)
+    if desk.read_only or desk.stopped is not None or desk.open_run().ended or desk.view().lock_holder is not None:
+        desk.look_alive()
     else:
-        draft = _finished(desk, attempt, "lost", None, **streams)
-    await desk.record(draft, evidence=blobs)
-    known = desk.open_run().attempts.get(attempt)
-    if known is not None and known.finished is not None:
-        effect.remove(directory)
+        await reconcile(desk)
 
 
-async def reconcile(desk: Desk) -> list[str]:
-    """After a start: record the ends that nobody was there to see. Returns the attempts that still run."""
-    alive: list[str] = []
+async def reconcile(desk: Desk) -> None:
+    """Record the ends that nobody was there to see."""
+    desk.look_alive()
     for known in list(desk.open_run().attempts.values()):
-        if known.finished is not None or known.external:
+        if known.finished is not None or known.external or known.id in desk.starting or known.id in desk.following:
             continue
-        seen = effect.state(desk.settings.attempt(known.id))
+        directory = desk.settings.attempt(known.id)
+        seen = effect.state(directory)
         if isinstance(seen, effect.Prepared):
-            effect.bar(desk.settings.attempt(known.id))
-            seen = effect.state(desk.settings.attempt(known.id))
-        if isinstance(seen, effect.Alive):
-            alive.append(known.id)
-            desk.alive.add(known.id)
-        elif isinstance(seen, effect.Absent) and known.started is not None:
+            effect.bar(directory)
+            seen = effect.state(directory)
+        if isinstance(seen, effect.Absent) and known.started is not None:
             # It ran, and its directory is gone: nobody can say any more how it ended.
-            await conclude(desk, known.id, effect.Lost("its directory is gone"))
-        elif not isinstance(seen, effect.Prepared):
+            seen = effect.Lost("its directory is gone")
+        if not isinstance(seen, effect.Alive | effect.Prepared):
             await conclude(desk, known.id, seen)
-    return alive
 
 
-def look(desk: Desk) -> None:
-    """For whoever may only read: see which attempts still run, record nothing."""
-    for known in desk.open_run().attempts.values():
-        open_end = known.finished is None and not known.external
-        if open_end and isinstance(effect.state(desk.settings.attempt(known.id)), effect.Alive):
-            desk.alive.add(known.id)
-
-
-async def stop(desk: Desk, known: Attempt) -> tuple[str, ...]:
-    """End an attempt's process tree and wait. Returns what survived it."""
-    directory = desk.settings.attempt(known.id)
-    seen = await effect.stop(directory)
-    return seen.survivors if isinstance(seen, effect.Done) else ()
+async def stop(desk: Desk, known: Attempt) -> None:
+    """End an attempt's process tree and record its end, or give up on it after a while."""
+    try:
+        async with asyncio.timeout(STOP_WAIT):
+            await effect.stop(desk.settings.attempt(known.id))
+            await follow(desk, known.id)
+    except TimeoutError:
+        note = f"{known.step or known.part} could not be stopped within {STOP_WAIT:g} s; the rollback goes on"
+        await desk.record(Draft("step.note", desk.open_run().id, {"step": known.step, "text": note, "evidence": []}))
 
 
 class _Lines:
-    """Cuts live output into lines, masked across the borders of what was read."""
+    """Cuts live output into lines, masked before they are cut, across the borders of what was read."""
 
     def __init__(self, desk: Desk, attempt: str, began: float) -> None:
         self._desk = desk
         self._attempt = attempt
         self._began = began
         self._offsets = {"stdout": 0, "stderr": 0}
+        self._masked: dict[str, Stream] = {name: desk.masker.stream() for name in STREAMS}
         self._rests = {"stdout": b"", "stderr": b""}
 
     def pump(self, directory: Path) -> None:
@@ -270,19 +318,24 @@ class _Lines:
                 if not chunk.data:
                     break
                 self._offsets[stream] = chunk.offset
-                lines = (self._rests[stream] + chunk.data).split(b"\n")
-                self._rests[stream] = lines.pop()[-MAX_LINE:]
-                for line in lines[-500:]:
-                    self._say(stream, line)
+                self._take(stream, self._masked[stream].feed(chunk.data))
 
     def flush(self) -> None:
-        for stream, rest in self._rests.items():
-            if rest:
-                self._say(stream, rest)
-        self._rests = {"stdout": b"", "stderr": b""}
+        for stream in STREAMS:
+            self._take(stream, self._masked[stream].flush())
+            if self._rests[stream]:
+                self._say(stream, self._rests[stream])
+            self._rests[stream] = b""
+
+    def _take(self, stream: str, data: bytes) -> None:
+        lines = (self._rests[stream] + data).split(b"\n")
+        # A line without an end is cut where a person stops reading it.
+        self._rests[stream] = lines.pop()[:MAX_LINE]
+        for line in lines[-500:]:
+            self._say(stream, line)
 
     def _say(self, stream: str, line: bytes) -> None:
-        text = self._desk.mask(line[:MAX_LINE].decode("utf-8", "replace").rstrip("\r"))
+        text = line[:MAX_LINE].decode("utf-8", "replace").rstrip("\r")
         self._desk.publish(
             Output(self._attempt, stream, text, round((self._desk.clock.monotonic() - self._began) * 1000))
         )

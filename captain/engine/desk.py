@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from captain.clock import Clock, SystemClock
+from captain.effects import attempt as effect
 from captain.engine.threads import Threads
-from captain.errors import AppendUnknown, CaptainError, Refusal
+from captain.errors import AppendUnknown, CaptainError, LogError, Refusal
 from captain.events import Actor, Draft, Event, LockSeen, Recorded, Stopped
 from captain.lock import Lock
 from captain.masking import Masker
@@ -23,7 +24,7 @@ from captain.run.view import View
 
 if TYPE_CHECKING:
     from captain.checklist import Step, Target
-    from captain.engine.opening import FileChange
+    from captain.engine.pinned import FileChange
     from captain.log.evidence import Evidence
     from captain.log.reader import Reader
     from captain.log.store import Log
@@ -33,6 +34,12 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 BLOCKING_THREADS = 8
+OWN_THREADS = 4
+"""For what captain itself and the way back need: probes that hang do not keep it waiting."""
+AFTER_THE_END = frozenset(("step.note", "export.made", "lock.release", "action.finished", "run.suspended"))
+"""What may still be recorded in a run that has ended."""
+DEPLOYING = ("action.intent", "action.finished", "action.resolved")
+"""Entries that say that an environment was changed, or was about to be."""
 
 
 class Desk:
@@ -62,6 +69,8 @@ class Desk:
         self.trust = trust
         self.run: Run | None = None
         self.alive: set[str] = set()
+        self.starting: set[str] = set()
+        """Attempts between their intent and their first sign of life, by this process."""
         self.asking: dict[str, int] = {}
         self.skipped: dict[str, str] = {}
         self.stopped: str | None = None
@@ -80,20 +89,27 @@ class Desk:
         self.change: FileChange | None = None
         self.inputs: dict[str, str] = {}
         self.last: dict[str, Mapping[str, Mapping[str, Any]]] = {}
+        self.neighbours: set[str] = set()
+        """Other runs that ever held this environment's lock."""
+        self.deployed = 0
         self.blocking = Threads(BLOCKING_THREADS, "captain-blocking")
+        self.own = Threads(OWN_THREADS, "captain-own")
         self._writer = Threads(1, "captain-log")
         self._read = 0
         self._full_environ = dict(os.environ if environ is None else environ)
-        self.secrets = _secrets(target, self._full_environ)
+        self.secrets: dict[str, str] = {}
         self.masker = Masker(self.secrets)
-        hidden = {*target.service.secrets, *(f"{name}_FILE" for name in target.service.secrets)}
-        self.environ = {key: value for key, value in self._full_environ.items() if key not in hidden}
+        self.environ: dict[str, str] = dict(self._full_environ)
         self.definitions: dict[str, str] = {}
         self.learn(target)
 
     def learn(self, target: Target) -> None:
-        """Use these files from now on."""
+        """Use these files from now on. What any of them ever called a secret stays one."""
         self.target = target
+        self.secrets |= _secrets(target, self._full_environ)
+        self.masker = Masker(self.secrets)
+        hidden = {*target.service.secrets, *(f"{name}_FILE" for name in target.service.secrets)}
+        self.environ = {key: value for key, value in self.environ.items() if key not in hidden}
         self.definitions = {step.id: step.definition() for _, step in target.checklist.steps()}
 
     @property
@@ -122,7 +138,14 @@ class Desk:
             read_only=self.read_only,
             stopped=self.stopped,
             untrusted=self.untrusted,
+            deployed=self.deployed,
         )
+
+    @property
+    def confirms(self) -> str | None:
+        """The name that must be typed before dangerous keys; files taken up later cannot do away with it."""
+        protected = self.target.protected or (self.run is not None and self.run.protected)
+        return self.target.environment if protected else None
 
     def step(self, step_id: str) -> Step:
         """The step of that id, or a Refusal with the nearest one."""
@@ -157,10 +180,31 @@ class Desk:
     ) -> list[Recorded]:
         self._refuse_writing()
         mine: list[Recorded] = []
+        open_run = self.run
+
+        def checked(reader: Reader) -> None:
+            if open_run is not None and not open_run.ended:
+                _refuse_ended(reader, open_run.id)
+            if check is not None:
+                check(reader)
+
+        def built(reader: Reader) -> Sequence[Draft]:
+            drafts = build(reader)
+            if any(draft.type not in AFTER_THE_END for draft in drafts):
+                checked(reader)
+            elif check is not None:
+                check(reader)
+            return drafts
 
         def write() -> list[Recorded]:
-            mine.extend(self.log.append(build=build, actor=self.actor, evidence=evidence, check=check))
-            return self._news()
+            mine.extend(self.log.append(build=built, actor=self.actor, evidence=evidence))
+            try:
+                return self._news()
+            except LogError as error:
+                raise AppendUnknown(
+                    f"what was done is recorded, but the log cannot be read any more: {error.message}",
+                    hint="captain stops here; mend the file, run captain verify, then start again",
+                ) from error
 
         await self._shielded(self._writer(write, self._fold))
         return mine
@@ -172,9 +216,12 @@ class Desk:
             raise Refusal("read-only: this captain only looks")
 
     async def _shielded(self, work: Coroutine[Any, Any, Any]) -> None:
-        """A cancelled caller does not stop what is being committed."""
+        """A cancelled caller does not stop what is being committed, nor keep what came of it from being known."""
+        await asyncio.shield(self.keep(self._watched(work)))
+
+    async def _watched(self, work: Coroutine[Any, Any, Any]) -> None:
         try:
-            await asyncio.shield(work)
+            await work
         except AppendUnknown as error:
             self.stopped = error.message
             self.publish(Stopped(error.message))
@@ -188,12 +235,13 @@ class Desk:
         """Append the entries that open a run, and make it the run of this engine."""
         self._refuse_writing()
 
-        def write() -> tuple[int, list[Recorded]]:
+        def write() -> tuple[list[Recorded], set[str], int]:
             recorded = self.log.append(build=build, actor=self.actor, evidence=evidence)
-            return recorded[-1].seq, recorded
+            return recorded, *self._neighbourhood(recorded[0].run, recorded[-1].seq)
 
-        def take(written: tuple[int, list[Recorded]]) -> None:
-            self._read, events = written
+        def take(written: tuple[list[Recorded], set[str], int]) -> None:
+            events, self.neighbours, self.deployed = written
+            self._read = events[-1].seq
             self.run = fold(events)
             for event in events:
                 self.publish(event)
@@ -224,30 +272,72 @@ class Desk:
         return news
 
     def _fold(self, news: list[Recorded]) -> None:
+        mine: list[Recorded] = []
         for event in news:
             if self.run is not None and event.run not in (self.run.id, ""):
+                self._neighbour(event)
                 continue
+            mine.append(event)
             self.run = apply(self.run, event) if self.run is not None else None
+        if any(event.type == "action.intent" for event in mine):
+            self.look_alive()
+        # Only when all is folded: a face that looks at the run now sees what it is told of.
+        for event in mine:
             self.publish(event)
+
+    def _neighbour(self, event: Recorded) -> None:
+        """What another run did to this environment."""
+        here = (self.target.service.service, self.target.environment)
+        if event.type == "lock.acquire" and (event.data["service"], event.data["environment"]) == here:
+            self.neighbours.add(event.run)
+        elif event.run in self.neighbours and event.type in DEPLOYING:
+            self.deployed = event.seq
+
+    def look_alive(self) -> None:
+        """See which attempts live that this process does not follow itself. Records nothing."""
+        if self.run is None:
+            return
+        elsewhere = self.lock_seen.holder is not None and not self.lock_seen.mine
+        for known in self.run.attempts.values():
+            task = self.following.get(known.id)
+            if known.external or known.id in self.starting or (task is not None and not task.done()):
+                continue
+            seen = None if known.finished is not None else effect.state(self.settings.attempt(known.id))
+            begun = isinstance(seen, effect.Absent | effect.Prepared) and known.started is None and elsewhere
+            if isinstance(seen, effect.Alive) or begun:
+                self.alive.add(known.id)
+            else:
+                self.alive.discard(known.id)
 
     async def load(self, run_id: str) -> Run:
         """Fold a run from its entries and follow the log from there."""
 
-        def read() -> tuple[int, list[Recorded]]:
+        def read() -> tuple[int, list[Recorded], set[str], int]:
             size = self.log.size()
-            return size, list(self.log.entries(run=run_id))
+            return size, list(self.log.entries(run=run_id)), *self._neighbourhood(run_id, size)
 
-        size, events = await self._writer(read)
-        run: Run | None = None
-        for event in events:
-            run = apply(run, event)
+        size, events, neighbours, deployed = await self._writer(read)
+        run = fold(events)
         if run is None:
             raise Refusal(f"there is no run {run_id} in this log", exit_code=2)
         self.run = run
+        self.neighbours, self.deployed = neighbours, deployed
         self._read = max(size, run.last.seq if run.last else 0)
         for event in events:
             self.publish(event)
         return run
+
+    def _neighbourhood(self, run_id: str, size: int) -> tuple[set[str], int]:
+        here = (self.target.service.service, self.target.environment)
+        found = {
+            taken.run
+            for taken in self.log.by_type("lock.acquire")
+            if taken.run != run_id and (taken.data["service"], taken.data["environment"]) == here
+        }
+        if not found:
+            return found, 0
+        deploying = self.log.by_type(*DEPLOYING, newest_first=True)
+        return found, next((event.seq for event in deploying if event.run in found and event.seq <= size), 0)
 
     def mask(self, text: str) -> str:
         """The text without the values of declared secrets."""
@@ -255,7 +345,14 @@ class Desk:
 
     def stop_threads(self) -> None:
         self._writer.stop()
+        self.own.stop()
         self.blocking.stop()
+
+
+def _refuse_ended(reader: Reader, run_id: str) -> None:
+    end = reader.last("run.end", run=run_id)
+    if end is not None:
+        raise Refusal(f"{end.actor.name} ended the run meanwhile ({end.data['state']}): it takes notes only")
 
 
 def _secrets(target: Target, environ: Mapping[str, str]) -> dict[str, str]:

@@ -3,34 +3,46 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from captain.engine import locks, way_back
+from captain.engine import attempts, locks, way_back
 from captain.engine.ask import clip
-from captain.engine.measure import measure, plan_of
+from captain.engine.measure import measure, together
 from captain.engine.names import uses
 from captain.engine.people import text
-from captain.errors import CaptainError, NeedsConfirmation, Refusal
+from captain.engine.plans import plan_of
+from captain.engine.trusting import trusted
+from captain.errors import NeedsConfirmation, Refusal, UsageError
 from captain.events import Draft
 from captain.measurement import Verdict, worst
 from captain.run import allowed
-from captain.run.gates import own_go_meets, readiness
+from captain.run.gates import gate_signed, own_go_meets, readiness
 from captain.run.status import status
 from captain.run.view import section_after
 
 if TYPE_CHECKING:
     from captain.checklist import Section, Step
     from captain.engine.desk import Desk
+    from captain.log.reader import Reader
 
 GATE_TIME = timedelta(seconds=60)
+TRIES = 5
+"""How often a decision is weighed again because somebody recorded something meanwhile."""
+
+
+class _Moved(Refusal):
+    """The run went on between the look and the decision."""
 
 
 async def decide(
     desk: Desk, section_id: str, decision: str, note: str, confirmed: str | None, no_way_back: str | None
 ) -> None:
     """Open or keep closed the gate of the open section. Raises Refusal with the run's exit code."""
+    if decision not in ("go", "no_go"):
+        raise UsageError(f"{decision!r} is no decision", hint="go or no_go")
     if refusal := allowed.gate(desk.view(), section_id):
         raise refusal
     section = desk.view().section
@@ -39,7 +51,7 @@ async def decide(
     if decision == "no_go":
         if not note:
             raise Refusal("a no-go needs its reason", hint="--note", exit_code=2)
-        await desk.record(_decision(desk, section, "no_go", note, None, None, None))
+        await _settled(desk, section, lambda: [_decision(desk, section, "no_go", note, None, None, None)])
         return
     following = section_after(desk.target, section.id)
     deploy = following is not None and following.phase == "deploy" and section.phase != "deploy"
@@ -47,29 +59,64 @@ async def decide(
     await measure_due(desk, section)
     if refusal := allowed.go(desk.view(), section_id):
         raise refusal
-    took = await locks.take(desk, f"go for {section.id}") if allowed.needs_lock(desk.view(), section) else False
+    took = await attempts.hold(desk, f"go for {section.id}") if allowed.needs_lock(desk.view(), section) else False
     try:
-        reason = text(desk, no_way_back or "") or None
-        if deploy:
-            await _prepare(desk, following, reason)
+        reason = await _prepare(desk, text(desk, no_way_back or "") or None) if deploy else None
+
+        def drafts() -> Sequence[Draft]:
             if refusal := allowed.go(desk.view(), section_id):
                 raise refusal
-        drafts = [*_own_signature(desk, section)]
-        drafts.append(_decision(desk, section, "go", note, confirmed, reason, following.id if following else None))
-        if following is None:
-            drafts.append(_completed(desk))
-        check = locks.fenced(desk) if desk.lock.held else None
-        await desk.record(*drafts, check=check)
+            opens = following.id if following else None
+            end = () if following else (_completed(desk),)
+            return (
+                *_own_signature(desk, section),
+                _decision(desk, section, "go", note, confirmed, reason, opens),
+                *end,
+            )
+
+        await _settled(desk, section, drafts)
     except BaseException:
         if took:
-            await locks.give_back(desk)
+            await _after_all(desk)
         raise
     if following is None:
         await locks.give_back(desk)
 
 
+async def _settled(desk: Desk, section: Section, drafts: Callable[[], Sequence[Draft]]) -> None:
+    """Record what was decided, in the state of the run that it was decided on."""
+    for left in reversed(range(TRIES)):
+        seen = desk.open_run().last
+        fenced = locks.fenced(desk) if desk.lock.held else None
+
+        def unmoved(reader: Reader, seen: Any = seen, fenced: Any = fenced) -> None:
+            if fenced is not None:
+                fenced(reader)
+            run_id = desk.open_run().id
+            if seen is not None and next(reader.entries(run=run_id, after=seen.seq), None) is not None:
+                raise _Moved(f"somebody else went on with {section.title} at the same moment", hint="look again")
+
+        try:
+            await desk.record(*drafts(), check=unmoved)
+        except _Moved:
+            if not left:
+                raise
+            await desk.catch_up()
+            if refusal := allowed.gate(desk.view(), section.id):
+                raise refusal from None
+        else:
+            return
+
+
+async def _after_all(desk: Desk) -> None:
+    """Give the lock back, unless the go was committed while its caller was cancelled."""
+    await desk.catch_up()
+    if not desk.open_run().bars_others:
+        await locks.give_back(desk)
+
+
 def _confirm(desk: Desk, section: Section, deploy: bool, confirmed: str | None) -> None:
-    wants = section.gate.confirm == "environment" or (deploy and desk.target.protected)
+    wants = section.gate.confirm == "environment" or (deploy and desk.confirms is not None)
     if wants and confirmed != desk.target.environment:
         raise NeedsConfirmation(
             f"this go needs the environment's name typed: {desk.target.environment}",
@@ -84,7 +131,7 @@ async def measure_due(desk: Desk, section: Section) -> None:
         return
     try:
         async with asyncio.timeout(GATE_TIME.total_seconds()):
-            await asyncio.gather(*(measure(desk, step, "gate", plan=plan_of(step, once=True)) for step in due))
+            await together(measure(desk, step, "gate", plan=plan_of(step, once=True)) for step in due)
     except TimeoutError:
         # What did not answer in time stays as old as it was, and is counted as that.
         return
@@ -97,11 +144,18 @@ def _due(desk: Desk, step: Step) -> bool:
     if allowed.measure(view, step) is not None or step.id in desk.asking:
         return False
     found = status(view, step)
-    return found.state in ("todo", "stale") and not found.counts
+    if found.state in ("not-applicable", "disabled"):
+        return False
+    # A waiver covers what was unmet when it was given: what is unmet now must be seen first.
+    return found.result is None or found.stale_why is not None
 
 
-async def _prepare(desk: Desk, following: Section | None, reason: str | None) -> None:
-    """Before the deploy section opens: the way back, and what conditions will compare with."""
+async def _prepare(desk: Desk, reason: str | None) -> str | None:
+    """Before the deploy section opens: the way back, and what conditions will compare with.
+
+    Returns the reason why it opens without a way back; None where there is one.
+    """
+    await trusted(desk)
     ready, why = await way_back.take(desk)
     if not ready and reason is None:
         raise Refusal(
@@ -113,20 +167,17 @@ async def _prepare(desk: Desk, following: Section | None, reason: str | None) ->
         for _, step in desk.target.checklist.steps()
         if step.asks and uses(desk, step, "before") and step.unmeasured is None
     ]
-    if not before:
-        return
-    try:
+    # What was not seen before is left out; conditions on it are unknown and say so.
+    with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(GATE_TIME.total_seconds()):
-            await asyncio.gather(*(measure(desk, step, "before", plan=plan_of(step, once=True)) for step in before))
-    except (TimeoutError, CaptainError):
-        # What was not seen before is left out; conditions on it are unknown and say so.
-        return
+            await together(measure(desk, step, "before", plan=plan_of(step, once=True)) for step in before)
+    return None if ready else reason
 
 
 def _own_signature(desk: Desk, section: Section) -> Sequence[Draft]:
     """The go of a person who holds a role is their signature, recorded as one."""
     view = desk.view()
-    signed = view.run.signed("gate", section.id)
+    signed = gate_signed(view, section)
     if not any(own_go_meets(view, rule, signed) for rule in section.gate.sign_off):
         return ()
     data: dict[str, Any] = {
@@ -201,8 +252,14 @@ async def reopen(desk: Desk, section_id: str, reason: str) -> None:
     reason = text(desk, reason)
     if not reason:
         raise Refusal("reopening needs its reason", hint="--note", exit_code=2)
-    await desk.record(Draft("section.reopened", desk.open_run().id, {"section": section_id, "reason": reason}))
+    draft = Draft("section.reopened", desk.open_run().id, {"section": section_id, "reason": reason})
+    await desk.record(draft, check=lambda reader: _nothing_started(desk, reader))
     await locks.give_back(desk)
+
+
+def _nothing_started(desk: Desk, reader: Reader) -> None:
+    if next(reader.by_type("action.intent", run=desk.open_run().id), None) is not None:
+        raise Refusal("somebody started the deployment at the same moment", hint="look again", exit_code=4)
 
 
 async def abort(desk: Desk, reason: str, left_running: str | None, confirmed: str | None) -> None:
@@ -214,24 +271,33 @@ async def abort(desk: Desk, reason: str, left_running: str | None, confirmed: st
     if not reason:
         raise Refusal("giving up needs its reason", hint="--reason", exit_code=2)
     started = view.run.started_anything
-    if started and desk.target.protected and confirmed != desk.target.environment:
+    if started and desk.confirms and confirmed != desk.target.environment:
         raise NeedsConfirmation(
             f"the deployment was started: type the environment's name, {desk.target.environment}",
             hint=f"--confirm {desk.target.environment}",
         )
-    state = "rollback_incomplete" if view.run.rollback is not None else "aborted"
-    data = {
-        "state": state,
-        "verdict": run_verdict(desk).value,
-        "reason": reason,
-        "left_running": text(desk, left_running or "") or None,
-        "review_due": None,
-    }
-    if started:
-        await locks.take(desk, "abort")
-    check = locks.fenced(desk) if desk.lock.held else None
-    await desk.record(Draft("run.end", view.run.id, data), check=check)
-    await locks.give_back(desk)
+    try:
+        if view.run.bars_others or view.run.rollback is not None:
+            await attempts.hold(desk, "abort")
+            if refusal := allowed.abort(desk.view()):
+                raise refusal
+        data = {
+            "state": "rollback_incomplete" if desk.open_run().rollback is not None else "aborted",
+            "verdict": run_verdict(desk).value,
+            "reason": reason,
+            "left_running": text(desk, left_running or "") or None,
+            "review_due": None,
+        }
+
+        def nobody_deploys(reader: Reader) -> None:
+            if desk.lock.held:
+                locks.fenced(desk)(reader)
+            else:
+                _nothing_started(desk, reader)
+
+        await desk.record(Draft("run.end", view.run.id, data), check=nobody_deploys)
+    finally:
+        await _after_all(desk)
 
 
 async def end_check(desk: Desk, verdict: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -10,10 +11,15 @@ from captain.clock import boot_id, stamp
 from captain.errors import Refusal
 from captain.events import Draft, LockSeen
 from captain.lock import Holder
+from captain.run import fold
 
 if TYPE_CHECKING:
     from captain.engine.desk import Desk
     from captain.log.reader import Reader
+
+TRIES = 10
+PAUSE = 0.05
+"""Whoever looks at the lock file holds it shared for a moment: that is not a holder."""
 
 
 async def take(desk: Desk, reason: str) -> bool:
@@ -26,7 +32,7 @@ async def take(desk: Desk, reason: str) -> bool:
     run = desk.open_run()
     now = stamp(desk.clock.now())
     holder = Holder(desk.actor.name, desk.actor.host, os.getpid(), boot_id(), now, run.id, 0)
-    if not desk.lock.acquire(holder):
+    if not await _acquire(desk, holder):
         seen = desk.lock.holder()
         look(desk)
         raise Refusal(
@@ -61,27 +67,28 @@ async def take(desk: Desk, reason: str) -> bool:
     return True
 
 
+async def _acquire(desk: Desk, holder: Holder) -> bool:
+    for _ in range(TRIES):
+        if desk.lock.acquire(holder):
+            return True
+        seen = desk.lock.holder()
+        if seen is not None and seen.pid:
+            return False
+        await asyncio.sleep(PAUSE)
+    return False
+
+
 def left_open(reader: Reader, service: str, environment: str, but: str) -> str | None:
     """Another run whose deploy section is open by its entries, whether or not anybody holds the lock."""
     for taken in reader.by_type("lock.acquire", newest_first=True):
         if (taken.data["service"], taken.data["environment"]) != (service, environment):
             continue
+        if taken.run == but:
+            return None
         # Whoever took the lock last found every earlier run closed, so only the last one can be open.
-        return None if taken.run == but or not _deploy_open(reader, taken.run) else taken.run
+        other = fold(reader.entries(run=taken.run))
+        return taken.run if other is not None and other.bars_others else None
     return None
-
-
-def _deploy_open(reader: Reader, run: str) -> bool:
-    if reader.last("run.end", run=run) is not None:
-        return False
-    first = next(reader.by_type("lock.acquire", run=run))
-    opened = False
-    for event in reader.by_type("gate.decision", "section.reopened", "action.intent", run=run, after=first.seq):
-        if event.type == "gate.decision":
-            opened = opened or event.data["decision"] == "go"
-        else:
-            opened = event.type == "action.intent"
-    return opened
 
 
 def fenced(desk: Desk) -> Callable[[Reader], None]:

@@ -7,13 +7,16 @@ without a condition that was true.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from captain.clock import stamp
 from captain.engine.ask import Answer, ask, clip, evidence, scalars
+from captain.engine.hold import Hold
+from captain.engine.plans import Plan, Sample, plan_of
+from captain.engine.trusting import trusted
 from captain.errors import Refusal
 from captain.events import Asked, Asking, Draft, Holding, Recorded
 from captain.measurement import Verdict
@@ -21,43 +24,10 @@ from captain.run.status import status
 
 if TYPE_CHECKING:
     from captain.checklist import Alias, Ask, Step
-    from captain.condition import Condition, ConditionResult
+    from captain.condition import Condition
     from captain.engine.desk import Desk
 
-UNKNOWN_SHARE = 0.1
-"""More unknown samples than this in a hold make it unknown."""
 MAX_CONDITIONS = 64
-
-
-@dataclass(slots=True)
-class Plan:
-    """What is asked of a step, and how long it may take."""
-
-    step: Step
-    asks: Mapping[str, Ask | Alias]
-    expect: tuple[str, ...]
-    warn: tuple[str, ...]
-    timeout: timedelta
-    attempts: int = 1
-    pause: timedelta = timedelta(seconds=2)
-    every: timedelta | None = None
-    within: timedelta | None = None
-    hold: timedelta | None = None
-    fail_after: int = 1
-    in_order: bool = False
-    on_error: str | None = None
-    deadline: timedelta | None = None
-    """Cuts the step's own deadline: a gate's or a check's."""
-
-
-@dataclass(slots=True)
-class Sample:
-    """One attempt, judged."""
-
-    answers: tuple[Answer, ...]
-    verdict: Verdict
-    message: str
-    conditions: tuple[ConditionResult, ...]
 
 
 @dataclass(slots=True)
@@ -71,49 +41,6 @@ class Outcome:
     held_ms: int | None = None
 
 
-def plan_of(step: Step, *, once: bool = False) -> Plan:
-    """How the step says it is measured. `once` asks a single time, whatever the step waits for."""
-    from captain.checklist import COMMAND_TIMEOUT, EVERY, TIMEOUT, Alias
-
-    commands = any(not isinstance(one, Alias) and one.kind == "command" for one in step.asks.values())
-    networks = any(not isinstance(one, Alias) and one.probe and one.probe.network for one in step.asks.values())
-    plan = Plan(
-        step,
-        step.asks,
-        step.expect,
-        step.warn,
-        timeout=step.timeout or (COMMAND_TIMEOUT if commands else TIMEOUT),
-        fail_after=step.fail_after,
-        in_order=step.in_order,
-        on_error=step.on_error,
-    )
-    if once:
-        return plan
-    if step.every or step.within or step.hold:
-        plan.every, plan.within, plan.hold = step.every or EVERY, step.within, step.hold
-    elif step.retry is not None and networks:
-        plan.attempts, plan.pause = step.retry.attempts, step.retry.every
-    return plan
-
-
-def observe_plan(step: Step) -> Plan:
-    """How captain looks for the effect of the step's action."""
-    from captain.checklist import TIMEOUT
-
-    observe = step.observe
-    assert observe is not None
-    return Plan(
-        step,
-        observe.asks,
-        observe.expect,
-        observe.warn,
-        timeout=observe.timeout or TIMEOUT,
-        every=observe.every,
-        within=observe.within,
-        on_error=observe.on_error,
-    )
-
-
 async def measure(
     desk: Desk,
     step: Step,
@@ -125,11 +52,13 @@ async def measure(
     judge: Any = None,
 ) -> Recorded:
     """Measure the step and record what came out. `judge(outcome)` may change verdict and message (actions)."""
-    if step.id in desk.asking:
+    if step.id in desk.asking and purpose != "verify":
         raise Refusal(f"{step.id} is being measured already")
     plan = plan or plan_of(step)
-    desk.asking[step.id] = 1
+    desk.asking[step.id] = desk.asking.get(step.id, 0) + 1
     try:
+        if step.programs() and purpose != "verify":
+            await trusted(desk)
         outcome = await _run(desk, plan, purpose, release_names)
         if judge is not None:
             outcome.sample.verdict, outcome.sample.message = judge(outcome.sample)
@@ -137,7 +66,9 @@ async def measure(
         recorded = await desk.record(drafts, evidence=blobs)
         return recorded[-1]
     finally:
-        desk.asking.pop(step.id, None)
+        desk.asking[step.id] -= 1
+        if not desk.asking[step.id]:
+            del desk.asking[step.id]
         desk.publish(Asked(step.id))
 
 
@@ -148,7 +79,9 @@ async def _run(desk: Desk, plan: Plan, purpose: str, names: Mapping[str, Any] | 
     def elapsed() -> timedelta:
         return timedelta(seconds=desk.clock.monotonic() - began)
 
-    blocked = _blocked(desk, plan.step) if purpose in ("measure", "gate", "check") else None
+    blocked = _untrusted(desk, plan, purpose)
+    if blocked is None and purpose in ("measure", "gate", "check"):
+        blocked = _needed(desk, plan.step)
     if blocked is not None:
         return Outcome(Sample((), Verdict.UNKNOWN, blocked, ()), 1, started_at, 0)
     if plan.every is None:
@@ -157,9 +90,17 @@ async def _run(desk: Desk, plan: Plan, purpose: str, names: Mapping[str, Any] | 
     return await _wait(desk, plan, names, started_at, elapsed)
 
 
-def _blocked(desk: Desk, step: Step) -> str | None:
-    if desk.untrusted and step.programs():
-        return "the commands of these files were not accepted yet: captain trust"
+def _untrusted(desk: Desk, plan: Plan, purpose: str) -> str | None:
+    from captain.checklist import Ask
+
+    # What proves a rollback was accepted before the deploy section opened, and is never asked about again.
+    if not desk.untrusted or purpose == "verify":
+        return None
+    starts = any(isinstance(one, Ask) and one.probe and one.probe.programs() for one in plan.asks.values())
+    return "the commands of these files were not accepted yet: captain trust" if starts else None
+
+
+def _needed(desk: Desk, step: Step) -> str | None:
     view = desk.view()
     for needed in step.needs:
         found = view.step(needed)
@@ -187,7 +128,7 @@ async def _wait(
 ) -> Outcome:
     """`within` and `for`: keep asking until true, then it must hold."""
     assert plan.every is not None
-    hold = _Hold(plan)
+    hold = Hold(plan)
     while True:
         at = elapsed()
         hold.count += 1
@@ -201,72 +142,6 @@ async def _wait(
             return Outcome(sample, hold.count, started_at, _ms(elapsed()), held_ms)
         pause = plan.every - (elapsed() - at)
         await asyncio.sleep(max(pause.total_seconds(), 0.0))
-
-
-class _Hold:
-    """How far waiting and holding have come. Pure: fed with samples and times."""
-
-    def __init__(self, plan: Plan) -> None:
-        self.plan = plan
-        self.within = plan.within or timedelta(0)
-        total = self.within + (plan.hold or timedelta(0)) + plan.timeout
-        self.total = total if plan.deadline is None else min(total, plan.deadline)
-        self.count = 0
-        self.unknown = 0
-        self.false_in_row = 0
-        self.held_from: timedelta | None = None
-        self.held = timedelta(0)
-
-    def take(self, sample: Sample, asked: timedelta, now: timedelta) -> bool:
-        """Whether measuring is over; the sample's verdict and message then say how it ended."""
-        if sample.verdict is Verdict.UNKNOWN:
-            self.unknown += self.held_from is not None
-        elif sample.verdict.good:
-            self.false_in_row = 0
-            self.held_from = asked if self.held_from is None else self.held_from
-        else:
-            self.false_in_row += 1
-            if self.plan.within is not None:
-                self.held_from, self.unknown = None, 0
-            elif self.false_in_row >= self.plan.fail_after:
-                self.held = timedelta(0) if self.held_from is None else now - self.held_from
-                return True
-        self.held = timedelta(0) if self.held_from is None else now - self.held_from
-        if self.plan.hold is None:
-            return self._without_hold(sample, now)
-        if self.held_from is not None and self.held >= self.plan.hold and sample.verdict.good:
-            _held(sample, self.count, self.unknown)
-            return True
-        if self.held_from is None and self.plan.within is not None and now >= self.within:
-            _late(sample, self.within)
-            return True
-        if now >= self.total:
-            _late(sample, self.total)
-            return True
-        return False
-
-    def _without_hold(self, sample: Sample, now: timedelta) -> bool:
-        if sample.verdict.good or self.plan.within is None:
-            return True
-        if now >= self.within:
-            _late(sample, self.within)
-            return True
-        return False
-
-
-def _held(sample: Sample, count: int, unknown: int) -> None:
-    if unknown > UNKNOWN_SHARE * count:
-        sample.verdict = Verdict.UNKNOWN
-        sample.message = f"held, but {unknown} of {count} samples were unknown"
-
-
-def _late(sample: Sample, limit: timedelta) -> None:
-    seconds = limit.total_seconds()
-    said = f"{seconds:g} s" if seconds < 120 else f"{seconds / 60:g} min"
-    sample.message = f"not true within {said}: {sample.message}"
-    if sample.verdict.good:
-        # Only a hold that never completed ends here on a good sample: it was not proved to hold.
-        sample.verdict = Verdict.UNKNOWN
 
 
 async def sample_once(desk: Desk, plan: Plan, names: Mapping[str, Any] | None) -> Sample:
@@ -284,14 +159,18 @@ async def _answers(desk: Desk, plan: Plan, names: Mapping[str, Any] | None) -> t
 
     scope, values = template_names(desk, plan.step.params), template_values(desk, names)
 
-    async def one(name: str, asked: Ask | Alias) -> Answer:
+    async def one(name: str, asked: Ask | Alias, left: timedelta) -> Answer:
         if isinstance(asked, Alias):
             return alias_answer(desk, name, asked)
-        return await ask(desk, name, asked, plan.timeout, scope, values)
+        return await ask(desk, name, asked, max(left, timedelta(0)), scope, values)
 
-    if plan.in_order:
-        return tuple([await one(name, asked) for name, asked in plan.asks.items()])
-    return tuple(await asyncio.gather(*(one(name, asked) for name, asked in plan.asks.items())))
+    if not plan.in_order:
+        return tuple(await asyncio.gather(*(one(name, asked, plan.timeout) for name, asked in plan.asks.items())))
+    answers: list[Answer] = []
+    for name, asked in plan.asks.items():
+        # The timeout is the whole attempt's, however many probes it takes.
+        answers.append(await one(name, asked, plan.timeout - sum((a.duration for a in answers), timedelta(0))))
+    return tuple(answers)
 
 
 def _judged(
@@ -308,8 +187,10 @@ def _judged(
     if judged.verdict.good or not errors:
         return Sample(answers, judged.verdict, judged.message, judged.conditions)
     faults = [_fault(plan, one) for one in errors]
-    message = "; ".join(one.error.message for one in errors if one.error is not None)
-    if "fail" in faults or judged.verdict is Verdict.FAIL:
+    message = "; ".join(dict.fromkeys(one.error.message for one in errors if one.error is not None))
+    if judged.verdict is Verdict.FAIL:
+        return Sample(answers, Verdict.FAIL, f"{judged.message}; {message}", judged.conditions)
+    if "fail" in faults:
         return Sample(answers, Verdict.FAIL, message, judged.conditions)
     return Sample(answers, Verdict.UNKNOWN, message, judged.conditions)
 
@@ -332,7 +213,7 @@ def _entry(
     sample = outcome.sample
     blobs = [evidence(desk, one) for one in sample.answers if one.kind != "alias"]
     kinds = [one for one in sample.answers if one.kind != "alias"]
-    observed = scalars({one.name: one.observed for one in sample.answers})
+    observed = scalars({one.name: one.observed for one in sample.answers}, desk.mask)
     data = {
         "step": step.id,
         "definition": desk.definitions.get(step.id) or step.definition(),
@@ -356,9 +237,7 @@ def _entry(
             }
             for one, blob in zip(kinds, blobs, strict=True)
         ],
-        "observed": {
-            name: clip(desk.mask(value), 1024) if isinstance(value, str) else value for name, value in observed.items()
-        },
+        "observed": observed,
         "conditions": [
             {
                 "expect": clip(one.expect),
@@ -400,12 +279,14 @@ def ordered(steps: Iterable[Step]) -> list[list[Step]]:
 async def measure_all(desk: Desk, steps: Iterable[Step], purpose: str = "measure") -> None:
     """Measure these steps side by side, each after what it needs. One that is refused does not stop the others."""
     for wave in ordered(steps):
-        results = await asyncio.gather(
-            *(measure(desk, step, purpose) for step in wave if step.id not in desk.asking), return_exceptions=True
-        )
-        for result in results:
-            if isinstance(result, BaseException) and not isinstance(result, Refusal):
-                raise result
+        await together(measure(desk, step, purpose) for step in wave if step.id not in desk.asking)
+
+
+async def together(works: Iterable[Awaitable[object]]) -> None:
+    """All of them to their end, side by side; then the first error that is no mere refusal."""
+    for result in await asyncio.gather(*works, return_exceptions=True):
+        if isinstance(result, BaseException) and not isinstance(result, Refusal):
+            raise result
 
 
 def _ms(duration: timedelta) -> int:

@@ -14,7 +14,8 @@ from captain.engine.ask import clip
 from captain.errors import Refusal, UsageError
 from captain.events import Draft
 from captain.run import allowed
-from captain.run.status import asked_for, may_sign, status
+from captain.run.signing import asked_for, may_sign
+from captain.run.status import status, unmet
 
 if TYPE_CHECKING:
     from captain.checklist import SignOffRule, Step
@@ -29,6 +30,8 @@ EVIDENCE_LIMIT = 16
 
 async def sign(desk: Desk, target: str, meaning: str, note: str, evidence: Sequence[str]) -> None:
     """Approve, reject or call not applicable. A step's sign-off is bound to its definition and what was seen."""
+    if meaning not in ("approve", "reject", "not_applicable"):
+        raise UsageError(f"{meaning!r} is no sign-off", hint="approve, reject or not_applicable")
     view = desk.view()
     if refusal := allowed.sign(view, target):
         raise refusal
@@ -47,11 +50,13 @@ async def sign(desk: Desk, target: str, meaning: str, note: str, evidence: Seque
     else:
         step = found[1]
         now = status(view, step)
-        rules = [rule for rule in step.sign_off if asked_for(view, step, rule, now)]
+        rules = [rule for rule in step.sign_off if asked_for(view, step, rule, now.result)]
         definition = desk.definitions[step.id]
         seen = {"of": now.result.seq if now.result else 0, "verdict": now.verdict.value}
         if step.manual is not None and now.result is None:
             seen = None
+        if meaning == "not_applicable" and now.attempt is not None and now.state != "todo":
+            raise Refusal(f"{target} was started: measure it, or say what it did")
         if meaning == "approve" and not step.sign_off and step.manual is None:
             raise Refusal(f"{target} is measured, not signed: nothing there asks for a sign-off")
     files, blobs = gather(desk, evidence)
@@ -106,14 +111,14 @@ async def waive(desk: Desk, step_id: str, reason: str, owner: str, until: dateti
     found = status(view, step)
     if found.verdict.good and found.counts:
         raise Refusal(f"{step_id} is {found.verdict.value}: there is nothing to waive")
-    unmet = sorted(found.result.unmet) if found.result else list(step.expect)
+    open_ones = sorted(unmet(step, found.result)) if found.result else list(step.expect)
     data = {
         "step": step_id,
         "reason": reason,
         "owner": owner,
         "expires": stamp(until),
         "definition": desk.definitions[step_id],
-        "conditions": [clip(one) for one in unmet],
+        "conditions": [clip(one) for one in open_ones],
         "seen": {"of": found.result.seq if found.result else 0, "verdict": found.verdict.value},
         "countersign": _countersign(desk, step),
     }

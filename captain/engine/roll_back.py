@@ -9,15 +9,17 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from captain.engine import attempts, locks, way_back
 from captain.engine.ask import clip
-from captain.engine.measure import measure, plan_of
+from captain.engine.measure import measure
 from captain.engine.names import release_names
 from captain.engine.people import text
+from captain.engine.plans import plan_of
 from captain.errors import CaptainError, NeedsConfirmation, Refusal
 from captain.events import Draft
 from captain.measurement import Verdict, worst
@@ -98,9 +100,14 @@ async def plan(desk: Desk) -> RollbackPlan:
     """What R would do. Raises Refusal where it may not be pressed."""
     if refusal := allowed.roll_back(desk.view()):
         raise refusal
+    await attempts.look(desk)
     run = desk.open_run()
-    kept = await desk.blocking(lambda: way_back.kept(desk))
-    parts = [await _part(desk, run, one) for one in reversed(kept)]
+    kept = {one.part.id: one for one in await desk.own(lambda: way_back.kept(desk))}
+    points = run.point.data["targets"] if run.point else []
+    parts = [
+        await _part(desk, run, kept[point["id"]]) if point["id"] in kept else _gone(point, run)
+        for point in reversed(points)
+    ]
     stops = tuple(_named(run, known) for known in run.attempts.values() if known.id in desk.alive and known.step)
     going_on = run.rollback is not None
     return RollbackPlan(
@@ -110,10 +117,17 @@ async def plan(desk: Desk) -> RollbackPlan:
         parts=tuple(parts),
         stops=stops,
         verify=tuple(step.title for step in verify_steps(desk)),
-        confirm=desk.target.environment if desk.target.protected else None,
+        confirm=desk.confirms,
         going_on=going_on,
         basis=_basis(run),
     )
+
+
+def _gone(point: Mapping[str, Any], run: Run) -> PlanPart:
+    """A part that was taken and that the files in use do not know."""
+    name, strategy = str(point["id"]), str(point["strategy"])
+    why = f"captain.yaml has no part {name} with the strategy {strategy} any more"
+    return PlanPart(name, strategy, str(point["from"] or run.release.label), str(point["to"]), (), False, False, why)
 
 
 def _basis(run: Run) -> tuple[Any, ...]:
@@ -177,9 +191,17 @@ async def execute(desk: Desk, plan: RollbackPlan, confirmed: str | None, cause: 
         raise Refusal(f"the way back is NOT ready: {plan.why}", hint="put it right by hand, then abort and say so")
     if desk.rolling.locked():
         raise Refusal("a rollback is under way already")
+    await asyncio.shield(desk.keep(_locked(desk, plan, confirmed, text(desk, cause))))
+
+
+async def _locked(desk: Desk, plan: RollbackPlan, confirmed: str | None, cause: str) -> None:
     async with desk.rolling:
-        await locks.take(desk, "rollback")
-        await asyncio.shield(desk.keep(_execute(desk, plan, confirmed, text(desk, cause))))
+        await attempts.hold(desk, "rollback")
+        if refusal := allowed.roll_back(desk.view()):
+            raise refusal
+        if _basis(desk.open_run()) != plan.basis:
+            raise Refusal("the run moved on since this plan was shown", hint="look at the new plan")
+        await _execute(desk, plan, confirmed, cause)
 
 
 async def _execute(desk: Desk, plan: RollbackPlan, confirmed: str | None, cause: str) -> None:
@@ -224,7 +246,6 @@ async def _stop_running(desk: Desk) -> None:
     running = [known for known in desk.open_run().attempts.values() if known.id in desk.alive and known.step]
     for known in running:
         await attempts.stop(desk, known)
-        await attempts.follow(desk, known.id)
 
 
 async def _do(desk: Desk, part: PlanPart) -> str | None:
@@ -234,7 +255,7 @@ async def _do(desk: Desk, part: PlanPart) -> str | None:
     if known and known[-1].id in desk.alive:
         await attempts.follow(desk, known[-1].id)
         return _why(desk, known[-1].id)
-    one = next((one for one in await desk.blocking(lambda: way_back.kept(desk)) if one.part.id == part.id), None)
+    one = next((one for one in await desk.own(lambda: way_back.kept(desk)) if one.part.id == part.id), None)
     if one is None or one.target is None:
         return "its target is gone" if one is None else one.why
     attempt = attempts.new_attempt(desk.clock.now())
@@ -340,7 +361,7 @@ async def _end(desk: Desk, why: str | None, verified: list[tuple[str, Verdict, i
 
 async def _settle(desk: Desk) -> None:
     """After the proof: let the strategies remove what they kept for the case that it failed."""
-    for one in await desk.blocking(lambda: way_back.kept(desk)):
+    for one in await desk.own(lambda: way_back.kept(desk)):
         known = _tries(desk.open_run(), one.part.id)
         if one.target is None or not known:
             continue

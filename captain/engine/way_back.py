@@ -78,7 +78,7 @@ async def take(desk: Desk) -> tuple[bool, str]:
     ready, why = verdict(desk, ways)
     if not ways:
         return ready, why
-    targets = [await desk.blocking(lambda way=way: _keep(desk, way)) for way in ways]  # type: ignore[misc]
+    targets = [await desk.own(lambda way=way: _keep(desk, way)) for way in ways]  # type: ignore[misc]
     data = {"targets": targets, "trust": desk.trusted}
     await desk.record(Draft("rollback.point", desk.open_run().id, data), check=locks.fenced(desk))
     return ready, why
@@ -193,7 +193,7 @@ def context(desk: Desk, part: str, attempt: str) -> RollbackContext:
         root=desk.root,
         environ=desk.environ,
         secrets=desk.secrets,
-        blocking=desk.blocking,
+        blocking=desk.own,
         resolve=lambda text: resolve_text(desk, text),
         values=captain_values(desk, part, attempt),
     )

@@ -13,8 +13,9 @@ from types import MappingProxyType
 from typing import Any
 
 from captain.events import Recorded
+from captain.measurement import Verdict
 from captain.release import Release
-from captain.run.facts import Attempt, Decision, Result, Rollback, SignOff, Waiver, release_of
+from captain.run.facts import Attempt, Decision, Result, Rollback, SignOff, Waiver, release_of, worse
 
 __all__ = ["Attempt", "Decision", "Result", "Rollback", "Run", "SignOff", "Waiver", "apply", "fold"]
 
@@ -47,6 +48,8 @@ class Run:
     sign_offs: tuple[SignOff, ...] = ()
     waivers: tuple[Waiver, ...] = ()
     withdrawn: frozenset[int] = frozenset()
+    lapsed: frozenset[int] = frozenset()
+    """Approvals after which the step failed where its approver saw better: a later pass does not bring them back."""
     decisions: Mapping[str, Decision] = field(default_factory=lambda: _NOTHING)
     """The go or no-go that stands, by section id; a reopened section has none."""
     opened: str | None = None
@@ -61,7 +64,8 @@ class Run:
     last: Recorded | None = None
     """The newest entry folded."""
     entries: int = 0
-    adopted: frozenset[str] = field(default=frozenset())
+    adopted: frozenset[str] = frozenset()
+    """Steps that changed with the files since the start."""
 
     @property
     def ended(self) -> bool:
@@ -71,6 +75,17 @@ class Run:
     def started_anything(self) -> bool:
         """Whether this run has started, or was about to start, any effect."""
         return any(attempt.step is not None for attempt in self.attempts.values())
+
+    @property
+    def bars_others(self) -> bool:
+        """Whether its deploy section is open, or was: nobody else may deploy here until it has ended."""
+        if self.ended:
+            return False
+        return self.started_anything or any(one.go and self._opens_deploy(one) for one in self.decisions.values())
+
+    def _opens_deploy(self, one: Decision) -> bool:
+        # The way back is taken between the measuring and the go that opens the deploy section, and only there.
+        return one.event.data["no_way_back"] is not None or (self.point is not None and one.event.seq > self.point.seq)
 
     @property
     def deploy_started_at(self) -> datetime | None:
@@ -97,11 +112,19 @@ class Run:
         return found[-1] if found else None
 
     def signed(self, on: str, target: str) -> list[SignOff]:
-        """Sign-offs on a step or gate that were not withdrawn, the newest of each person only."""
+        """Sign-offs on a step or gate that were not withdrawn, the newest of each person only.
+
+        What a person takes back never brings an earlier approval of theirs back; an earlier reject it does.
+        """
         newest: dict[str, SignOff] = {}
         for one in self.sign_offs:
-            if one.on == on and one.target == target and one.seq not in self.withdrawn:
-                newest[one.by.casefold()] = one
+            if one.on != on or one.target != target:
+                continue
+            who = one.by.casefold()
+            if one.seq not in self.withdrawn:
+                newest[who] = one
+            elif who in newest and newest[who].meaning != "reject":
+                del newest[who]
         return list(newest.values())
 
     def waiver(self, step: str) -> Waiver | None:
@@ -159,7 +182,30 @@ def _result(run: Run, event: Recorded) -> Run:
         return replace(run, before=_put(run.before, result.step, result))
     if result.purpose == "verify":
         return replace(run, verified=_put(run.verified, result.step, result))
-    return replace(run, results=_put(run.results, result.step, result))
+    after = replace(run, results=_put(run.results, result.step, result))
+    gone = frozenset(one.seq for one in run.sign_offs if _lapses(one, result))
+    return replace(after, lapsed=run.lapsed | gone) if gone else after
+
+
+def _lapses(one: SignOff, result: Result) -> bool:
+    """Whether an approval ends with this result. One that says nothing (unknown) suspends it, no more."""
+    seen = one.event.data["seen"]
+    return (
+        (one.on, one.target, one.meaning) == ("step", result.step, "approve")
+        and seen is not None
+        and one.event.data["definition"] == result.definition
+        and result.verdict is not Verdict.UNKNOWN
+        and worse(result.verdict, Verdict(seen["verdict"]))
+    )
+
+
+def _signed(run: Run, event: Recorded) -> Run:
+    one = SignOff(event)
+    after = replace(run, sign_offs=(*run.sign_offs, one))
+    newest = run.results.get(one.target)
+    # What another captain recorded before this entry, its signer did not see.
+    late = newest is not None and _lapses(one, newest)
+    return replace(after, lapsed=run.lapsed | {one.seq}) if late else after
 
 
 def _changed(run: Run, event: Recorded) -> Run:
@@ -228,7 +274,7 @@ def _rollback_intent(run: Run, event: Recorded) -> Run:
 _STEPS: Mapping[str, Callable[[Run, Recorded], Run]] = {
     "checklist.changed": _changed,
     "step.result": _result,
-    "signoff": lambda run, event: replace(run, sign_offs=(*run.sign_offs, SignOff(event))),
+    "signoff": _signed,
     "waiver": lambda run, event: replace(run, waivers=(*run.waivers, Waiver(event))),
     "signoff.withdraw": lambda run, event: replace(run, withdrawn=run.withdrawn | {event.data["of"]}),
     "gate.decision": _gate,

@@ -35,6 +35,12 @@ def _holding(view: View) -> Refusal | None:
     return None
 
 
+def _gateless(view: View) -> Refusal | None:
+    if view.run.kind == "check":
+        return Refusal("a check only measures: it has no gates and starts nothing")
+    return None
+
+
 def rolling(view: View) -> Refusal | None:
     """Refuses what may not happen while a rollback is under way."""
     if view.run.rollback is not None and not view.run.ended:
@@ -58,6 +64,9 @@ def measure(view: View, step: Step) -> Refusal | None:
         return Refusal(f"{step.id} is {step.safety}: it runs only by itself, confirmed")
     if step.action is not None and (step.observe is None or view.run.attempt_of(step.id) is None):
         return Refusal(f"{step.id} is an action and was not started", hint="a starts it")
+    attempt = view.run.attempt_of(step.id) if step.action is not None else None
+    if attempt is not None and attempt.id in view.alive:
+        return Refusal(f"{step.id} is still running: it is looked at when it has ended")
     return None
 
 
@@ -78,7 +87,7 @@ def sign(view: View, target: str) -> Refusal | None:
 
 def act(view: View, step: Step) -> Refusal | None:
     """Whether the step's action may be started now."""
-    if refusal := changing(view) or _holding(view) or rolling(view):
+    if refusal := changing(view) or _gateless(view) or _holding(view) or rolling(view):
         return refusal
     if step.action is None:
         return Refusal(f"{step.id} has no action")
@@ -146,7 +155,7 @@ def go(view: View, section_id: str) -> Refusal | None:
 
 def gate(view: View, section_id: str) -> Refusal | None:
     """Whether a decision on this section's gate may be taken at all."""
-    if refusal := changing(view) or rolling(view):
+    if refusal := changing(view) or _gateless(view) or rolling(view):
         return refusal
     section = view.section
     if view.target.checklist.section(section_id) is None:
@@ -202,7 +211,7 @@ def abort(view: View) -> Refusal | None:
         return refusal
     if any(attempt.id in view.alive for attempt in view.run.attempts.values()):
         return Refusal("an action is still running", hint="roll back stops it, or wait for its end")
-    return _holding(view) if view.run.started_anything or view.run.rollback else None
+    return _holding(view) if view.run.bars_others or view.run.rollback else None
 
 
 def roll_back(view: View) -> Refusal | None:

@@ -230,3 +230,11 @@ def release_of(data: Mapping[str, Any]) -> Release:
         name: Image(one["ref"], one["pinned"], one["digest"], one["basis"]) for name, one in data["images"].items()
     }
     return Release(data["version"], data["commit"], data.get("tag"), data.get("untagged", False), images)
+
+
+_ORDER = (Verdict.PASS, Verdict.WARN, Verdict.UNKNOWN, Verdict.FAIL)
+
+
+def worse(now: Verdict, seen: Verdict) -> bool:
+    """Whether `now` is a worse verdict than `seen`."""
+    return _ORDER.index(now) > _ORDER.index(seen)

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from captain.measurement import Verdict, worst
 from captain.run import SignOff
-from captain.run.status import Status, fits, may_sign, missing, status
+from captain.run.signing import expired, may_reject, may_sign, missing
+from captain.run.status import Status, status
 from captain.run.view import View
 
 if TYPE_CHECKING:
@@ -63,7 +64,9 @@ def readiness(view: View, section: Section) -> Readiness:
         if found.risk is not None:
             risk.append(found.risk)
         if found.counts:
-            if found.state not in ("waived", "not-applicable"):
+            if found.state == "waived":
+                verdicts.append(Verdict.WARN)
+            elif found.state != "not-applicable":
                 verdicts.append(found.verdict)
             continue
         if step.severity == "warning" and not (found.waits or found.rejected):
@@ -88,7 +91,7 @@ def why_not(step: Step, found: Status) -> Unmet:
     if found.verdict is Verdict.FAIL:
         return Unmet(step.id, f"{step.title}: {found.message}", 1)
     if found.state == "stale":
-        return Unmet(step.id, f"{step.title}: measured too long ago", 3)
+        return Unmet(step.id, f"{step.title}: {found.stale_why}", 3)
     if found.state in ("waiting", "lapsed"):
         # What could not be measured either is unknown first: a signature alone would not open the gate.
         who = ", ".join(role or "a sign-off" for role in found.waits)
@@ -100,15 +103,20 @@ def why_not(step: Step, found: Status) -> Unmet:
 
 def _gate_signatures(view: View, section: Section) -> list[Unmet]:
     rules = list(section.gate.sign_off)
-    signed = view.run.signed("gate", section.id)
+    signed = gate_signed(view, section)
     found = [
         Unmet(None, f"gate rejected by {one.by}: {one.note}", 1)
         for one in signed
-        if one.meaning == "reject" and (not rules or any(fits(view, rule, one) for rule in rules))
+        if one.meaning == "reject" and may_reject(view, section.gate.sign_off, one.by)
     ]
     waits = [rule for rule in rules if missing(view, [rule], signed) and not own_go_meets(view, rule, signed)]
     found += [Unmet(None, f"the gate waits for {rule.role or 'a sign-off'}", 4) for rule in waits]
     return found
+
+
+def gate_signed(view: View, section: Section) -> list[SignOff]:
+    """The sign-offs on a section's gate that stand."""
+    return [one for one in view.run.signed("gate", section.id) if not expired(view, one)]
 
 
 def own_go_meets(view: View, rule: SignOffRule, signed: list[SignOff]) -> bool:

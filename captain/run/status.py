@@ -8,10 +8,32 @@ from typing import TYPE_CHECKING, Literal
 
 from captain.measurement import Verdict
 from captain.run import Attempt, Result, SignOff, Waiver
+from captain.run.facts import worse
+from captain.run.signing import asked_for, fits, may_reject, may_sign, missing, stands
 from captain.run.view import View, section_state
 
 if TYPE_CHECKING:
     from captain.checklist import SignOffRule, Step
+
+__all__ = [
+    "State",
+    "Status",
+    "asked_for",
+    "covers",
+    "fits",
+    "live",
+    "may_sign",
+    "missing",
+    "stale_because",
+    "stands",
+    "status",
+    "unmet",
+    "unsettled",
+    "worse",
+]
+
+CLOCK_SLACK = timedelta(seconds=2)
+"""A result may be dated so far ahead of the clock; further ahead its age is unknown."""
 
 State = Literal[
     "todo",
@@ -53,6 +75,8 @@ class Status:
     """Whether a gate may count it as good."""
     risk: str | None = None
     """Why counting it makes the go a go with risk."""
+    stale_why: str | None = None
+    """Why it must be measured again, where it must."""
 
     @property
     def stale(self) -> bool:
@@ -86,15 +110,28 @@ def _measured(view: View, step: Step) -> Status:
     found = Status("measured", result.verdict, result.message, result, age=age)
     if step.id in view.asking:
         return replace(found, state="measuring")
-    return replace(found, state="stale") if is_stale(view, step, result, age) else found
+    why = stale_because(view, step, result)
+    return found if why is None else replace(found, state="stale", stale_why=why)
 
 
-def is_stale(view: View, step: Step, result: Result, age: timedelta) -> bool:
-    """Whether a result is too old to be counted. What a closed gate counted stays as it was."""
+def stale_because(view: View, step: Step, result: Result) -> str | None:
+    """Why a result is too old to be counted. What a closed gate counted stays as it was."""
     at = view.target.checklist.find(step.id)
     if at is None or view.run.ended or section_state(view.run, view.target, at[0].id) == "closed":
-        return False
-    return 0 < result.max_age_ms < age / timedelta(milliseconds=1)
+        return None
+    if result.max_age_ms and result.at > view.now + CLOCK_SLACK:
+        return "measured at a time that the clock has not reached"
+    if 0 < result.max_age_ms < (view.now - result.at) / timedelta(milliseconds=1):
+        return "measured too long ago"
+    if at[0].phase in ("pre", None) and result.seq < view.deployed and live(step):
+        return "measured before another run changed this environment"
+    return None
+
+
+def live(step: Step) -> bool:
+    """Whether a deployment by somebody else may have changed what the step saw."""
+    probes = [getattr(ask, "probe", None) for ask in step.asks.values()]
+    return any(probe is None or probe.network or probe.programs() for probe in probes)
 
 
 def _action(view: View, step: Step) -> Status:
@@ -105,7 +142,7 @@ def _action(view: View, step: Step) -> Status:
     if result is not None and result.attempt != attempt.id:
         result = None
     age = None if result is None else max(view.now - result.at, timedelta(0))
-    if attempt.resolved is not None and attempt.resolved.data["by"] == "person":
+    if _word_stands(attempt, result):
         return _resolved(attempt, result, age)
     if attempt.resolved is not None and attempt.resolved.data["outcome"] == "not_applied":
         return Status("todo", Verdict.UNKNOWN, str(attempt.resolved.data["note"]), None, attempt)
@@ -121,6 +158,16 @@ def _action(view: View, step: Step) -> Status:
     if attempt.external:
         return Status("measured", Verdict.UNKNOWN, "expected; not seen to arrive yet", None, attempt)
     return Status("measured", Verdict.UNKNOWN, "ended; its effect was not observed yet", None, attempt)
+
+
+def _word_stands(attempt: Attempt, result: Result | None) -> bool:
+    """Whether a person's word on an unknown action is the newest that is known; what is seen later outranks it."""
+    said = attempt.resolved
+    if said is None or said.data["by"] != "person":
+        return False
+    if said.data["outcome"] == "not_applied" or result is None:
+        return True
+    return result.seq < said.seq or result.verdict is Verdict.UNKNOWN
 
 
 def _resolved(attempt: Attempt, result: Result | None, age: timedelta | None) -> Status:
@@ -152,8 +199,9 @@ def _signed(view: View, step: Step, found: Status) -> Status:
     lapsed: list[SignOff] = []
     for one in view.run.signed("step", step.id):
         (valid if stands(view, step, one, found.verdict) else lapsed).append(one)
-    rejected = next((one for one in valid if one.meaning == "reject" and _holds_role(view, step.sign_off, one)), None)
-    rules = [rule for rule in step.sign_off if asked_for(view, step, rule, found)]
+    rejects = [one for one in valid if one.meaning == "reject" and may_reject(view, step.sign_off, one.by)]
+    rejected = rejects[0] if rejects else None
+    rules = [rule for rule in step.sign_off if asked_for(view, step, rule, found.result)]
     if step.manual is not None and not step.sign_off:
         rules = [_anybody()]
     waits = missing(view, rules, valid)
@@ -194,70 +242,10 @@ def _anybody() -> SignOffRule:
     return SignOffRule()
 
 
-def stands(view: View, step: Step, one: SignOff, verdict: Verdict) -> bool:
-    """Whether a sign-off still holds: same definition, not expired, verdict no worse than the one seen."""
-    if one.event.data["definition"] != view.definitions.get(step.id):
-        return False
-    if one.expires is not None and view.now >= one.expires:
-        return False
-    seen = one.event.data["seen"]
-    if seen is None or one.meaning != "approve":
-        return True
-    return not worse(verdict, Verdict(seen["verdict"]))
-
-
-def worse(now: Verdict, seen: Verdict) -> bool:
-    """Whether `now` is a worse verdict than `seen`."""
-    order = (Verdict.PASS, Verdict.WARN, Verdict.UNKNOWN, Verdict.FAIL)
-    return order.index(now) > order.index(seen)
-
-
-def _holds_role(view: View, rules: tuple[SignOffRule, ...], one: SignOff) -> bool:
-    return any(fits(view, rule, one) for rule in rules) if rules else True
-
-
-def fits(view: View, rule: SignOffRule, one: SignOff) -> bool:
-    """Whether this person's sign-off can meet this rule."""
-    return may_sign(view, rule, one.by)
-
-
-def may_sign(view: View, rule: SignOffRule, name: str) -> bool:
-    """Whether a person of that name can meet this rule. Without `people` anybody has every role."""
-    if rule.not_starter and second_person(view) and name.casefold() == view.run.start.actor.name.casefold():
-        return False
-    if rule.role is None or not view.target.service.people:
-        return True
-    return rule.role in view.target.service.roles_of(name)
-
-
-def second_person(view: View) -> bool:
-    """Whether `people` names somebody besides the one who started the run."""
-    starter = view.run.start.actor.name.casefold()
-    return any(name.casefold() != starter for name in view.target.service.people)
-
-
-def missing(view: View, rules: list[SignOffRule], valid: list[SignOff]) -> tuple[str, ...]:
-    """The roles whose approvals are missing, once per missing signature."""
-    waits: list[str] = []
-    for rule in rules:
-        good = [one for one in valid if one.meaning == "approve" and fits(view, rule, one)]
-        if rule.evidence == "required":
-            good = [one for one in good if one.event.data["evidence"]]
-        waits += [rule.role or ""] * (rule.count - len(good))
-    return tuple(waits)
-
-
-def asked_for(view: View, step: Step, rule: SignOffRule, found: Status) -> bool:
-    """Whether a rule applies: its `when` is true, or cannot be told."""
-    if not rule.when:
-        return True
-    from captain.run.whens import holds
-
-    return holds(view, step, rule.when, found.result) is not False
-
-
 def _decided(view: View, step: Step, found: Status) -> Status:
-    """Waivers and not-applicable, over what was measured."""
+    """Waivers and not-applicable, over what was measured. A reject only its own author takes away."""
+    if found.rejected is not None:
+        return found
     for one in found.signed:
         if one.meaning == "not_applicable":
             blocker = step.severity == "blocker"
@@ -283,9 +271,18 @@ def covers(view: View, step: Step, waiver: Waiver, found: Status) -> bool:
     """Whether a waiver holds for what is seen now: no condition is unmet that it did not name."""
     if view.now >= waiver.expires or waiver.event.data["definition"] != view.definitions.get(step.id):
         return False
-    if found.result is None:
+    if found.verdict.good:
         return True
-    return found.result.unmet <= waiver.covers or found.verdict.good
+    if found.result is None:
+        return found.attempt is None or found.state == "todo"
+    return unmet(step, found.result) <= waiver.covers
+
+
+def unmet(step: Step, result: Result) -> frozenset[str]:
+    """The conditions that a result leaves unmet: all of them where nothing could be judged."""
+    if not result.conditions and not result.verdict.good:
+        return frozenset(step.expect)
+    return result.unmet
 
 
 def _counts(found: Status) -> bool:

@@ -25,7 +25,7 @@ class View:
     skipped: Mapping[str, str] = field(default_factory=dict)
     """Steps that do not apply in this run by their own `when`, with the reason."""
     alive: frozenset[str] = frozenset()
-    """Attempts whose process is known to live."""
+    """Attempts that are known to live, or are being started by whoever holds the lock."""
     asking: frozenset[str] = frozenset()
     """Steps being measured now."""
     me: str = ""
@@ -38,6 +38,8 @@ class View:
     """Why nothing can be recorded any more."""
     untrusted: bool = False
     """Whether the files' commands were not accepted yet."""
+    deployed: int = 0
+    """Number of the newest entry by which another run changed this environment; 0 for none."""
 
     @property
     def section(self) -> Section | None:

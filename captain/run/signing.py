@@ -1,0 +1,84 @@
+"""Whose sign-off counts: roles, expiry, lapse, and what is missing. Pure; knows no verdict of its own."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from captain.measurement import Verdict
+from captain.run import Result, SignOff
+from captain.run.facts import worse
+from captain.run.view import View
+
+if TYPE_CHECKING:
+    from captain.checklist import SignOffRule, Step
+
+
+def stands(view: View, step: Step, one: SignOff, verdict: Verdict) -> bool:
+    """Whether a sign-off still holds: same definition, not expired, verdict no worse than the one seen."""
+    if one.event.data["definition"] != view.definitions.get(step.id) or one.seq in view.run.lapsed:
+        return False
+    if expired(view, one):
+        return False
+    seen = one.event.data["seen"]
+    if seen is None or one.meaning != "approve":
+        return True
+    return not worse(verdict, Verdict(seen["verdict"]))
+
+
+def expired(view: View, one: SignOff) -> bool:
+    """Whether the time for which a sign-off was given is over."""
+    return one.expires is not None and view.now >= one.expires
+
+
+def may_reject(view: View, rules: tuple[SignOffRule, ...], name: str) -> bool:
+    """Whether a reject by that person closes the gate: with a required role, and without any rule everybody's.
+
+    Who started the run may not approve it where the rule says so; stopping it is open to them.
+    """
+    return not rules or any(has_role(view, rule, name) for rule in rules)
+
+
+def fits(view: View, rule: SignOffRule, one: SignOff) -> bool:
+    """Whether this person's sign-off can meet this rule."""
+    return may_sign(view, rule, one.by)
+
+
+def may_sign(view: View, rule: SignOffRule, name: str) -> bool:
+    """Whether a person of that name can meet this rule. Without `people` anybody has every role."""
+    starter = view.run.start.actor.name.casefold()
+    if rule.not_starter and second_person(view, rule) and name.casefold() == starter:
+        return False
+    return has_role(view, rule, name)
+
+
+def has_role(view: View, rule: SignOffRule, name: str) -> bool:
+    """Whether that person has the rule's role."""
+    if rule.role is None or not view.target.service.people:
+        return True
+    return rule.role in view.target.service.roles_of(name)
+
+
+def second_person(view: View, rule: SignOffRule) -> bool:
+    """Whether `people` names somebody able to meet the rule besides the one who started the run."""
+    starter = view.run.start.actor.name.casefold()
+    return any(name.casefold() != starter and has_role(view, rule, name) for name in view.target.service.people)
+
+
+def missing(view: View, rules: list[SignOffRule], valid: list[SignOff]) -> tuple[str, ...]:
+    """The roles whose approvals are missing, once per missing signature."""
+    waits: list[str] = []
+    for rule in rules:
+        good = [one for one in valid if one.meaning == "approve" and fits(view, rule, one)]
+        if rule.evidence == "required":
+            good = [one for one in good if one.event.data["evidence"]]
+        waits += [rule.role or ""] * (rule.count - len(good))
+    return tuple(waits)
+
+
+def asked_for(view: View, step: Step, rule: SignOffRule, result: Result | None) -> bool:
+    """Whether a rule applies: its `when` is true, or cannot be told."""
+    if not rule.when:
+        return True
+    from captain.run.whens import holds
+
+    return holds(view, step, rule.when, result) is not False
