@@ -191,7 +191,9 @@ def judged(view: View, wish: Wish, *, late: bool, duration: timedelta) -> tuple[
         unmeasured=f"not measured before the deadline of {wish.said_deadline}" if late else None,
     )
     found = outcome(view, rules)
-    return found, document(view, found, duration_ms=round(duration.total_seconds() * 1000))
+    return found, document(
+        view, found, duration_ms=round(duration.total_seconds() * 1000), recorded=not wish.throw_away
+    )
 
 
 def write(found: Outcome, result: dict[str, Any], wish: Wish) -> None:

@@ -19,16 +19,21 @@ if TYPE_CHECKING:
     from captain.checklist import Step
 
 
-def document(view: View, outcome: Outcome, *, duration_ms: int) -> dict[str, Any]:
-    """What `check --format json` writes."""
+def document(view: View, outcome: Outcome, *, duration_ms: int, recorded: bool = True) -> dict[str, Any]:
+    """What `check --format json` writes. `recorded` False: there is no run that anybody could look up."""
     run = view.run
     return {
         "captain": __version__,
-        "run": run.id,
+        "run": run.id if recorded else None,
         "checklist": {"id": run.checklist, "sha256": _checklist_digest(view)},
         "service": run.service,
         "environment": run.environment,
-        "release": {"version": run.release.version, "commit": run.release.commit},
+        "release": {
+            "version": run.release.version,
+            "commit": run.release.commit,
+            "tag": run.release.tag,
+            "untagged": run.release.untagged,
+        },
         "verdict": outcome.verdict.value,
         "exit_code": outcome.exit_code,
         "started_at": run.start.ts,
@@ -63,7 +68,12 @@ def run_document(view: View, outcome: Outcome, *, duration_ms: int) -> dict[str,
                 },
             }
         )
-    return {**document(view, outcome, duration_ms=duration_ms), "state": view.run.state, "gates": gates}
+    return {
+        **document(view, outcome, duration_ms=duration_ms),
+        "state": view.run.state,
+        "ended_at": view.run.end.ts if view.run.end is not None else None,
+        "gates": gates,
+    }
 
 
 def elapsed_ms(view: View) -> int:
@@ -80,6 +90,7 @@ def _section(view: View, section: SectionOutcome) -> dict[str, Any]:
     return {
         "id": section.section.id,
         "title": section.section.title,
+        "phase": section.section.phase,
         "verdict": section.verdict.value,
         "steps": [_step(view, one) for one in section.steps],
     }
@@ -94,7 +105,7 @@ def _step(view: View, one: StepOutcome) -> dict[str, Any]:
         "id": step.id,
         "title": step.title,
         "verdict": found.verdict.value,
-        "state": found.state,
+        "state": "measuring" if found.state == "running" else found.state,
         "severity": step.severity,
         "probe": kind_of(step),
         "attempts": result.attempts if result is not None else 0,

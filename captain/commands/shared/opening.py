@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -49,6 +48,8 @@ async def engine_over(
     **keys: Any,
 ) -> AsyncIterator[Engine]:
     """An engine, closed at the end; a signal leaves its line in the log first."""
+    import asyncio
+
     from captain.engine import Engine
 
     try:
