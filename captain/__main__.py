@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command line, without the program's name. Returns the exit code."""
+    _three_streams()
     import click
 
     from captain import diagnostics
@@ -34,6 +35,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     except Exception as problem:
         return _failed(problem, common.debug)
     return done if isinstance(done, int) else 0
+
+
+def _three_streams() -> None:
+    """A closed standard stream must not be the number that the log gets: what is written there would land in it."""
+    import os
+
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            # The lowest free number, which is the one that was closed.
+            handle = os.open(os.devnull, os.O_RDWR)
+            setattr(sys, name, open(handle, mode, closefd=False))  # noqa: SIM115 (a stream for life)
 
 
 def _usage(problem: object) -> int:

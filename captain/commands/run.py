@@ -32,6 +32,7 @@ def command(ctx: click.Context, /, **given: Any) -> int:
     """Walk CHECKLIST (a path, an id of captain.yaml, or a shipped one) for a version in an environment.
 
     An open run of the same checklist, version and environment is resumed. Leaving the screen leaves it open.
+    Exit 0 completed, 1 aborted or rolled back, 4 left open.
     """
     common = settle(ctx)
     call = _Call(common, given)

@@ -101,9 +101,10 @@ class Wish:
         }
         if not found:
             raise UsageError(f"nothing of {checklist.checklist} is chosen", hint="captain lint shows what it holds")
-        while more := {needed for _, step in checklist.steps() if step.id in found for needed in step.needs} - found:
-            found |= {one for one in more if checklist.find(one)} or {""}
-        return [step.id for _, step in checklist.steps() if step.id in found]
+        needs = {step.id: set(step.needs) for _, step in checklist.steps()}
+        while more := set().union(*(needs[one] for one in found)) & needs.keys() - found:
+            found |= more
+        return [step for step in needs if step in found]
 
     def measurable(self, target: Target) -> list[Step]:
         """The chosen steps that ask something; no action."""
