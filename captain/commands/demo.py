@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from captain.commands.shared.options import Common, settle
+
 if TYPE_CHECKING:
     from captain.demo.world import World
     from captain.engine import Engine
@@ -17,7 +19,8 @@ if TYPE_CHECKING:
 
 @click.command("demo")
 @click.option("--script", is_flag=True, help="Play the story unattended and tell it on stdout.")
-def command(script: bool) -> int:
+@click.pass_context
+def command(ctx: click.Context, script: bool) -> int:
     """Release an invented shop: no Docker, no network, nothing to prepare, nothing left behind.
 
     The new version looks healthy and breaks the checkout. The probes show it; R goes back and proves it.
@@ -36,7 +39,7 @@ def command(script: bool) -> int:
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, lambda code, _: sys.exit(128 + code))
     with world() as made:
-        return _tell(made) if script else _screen(made)
+        return _tell(made) if script else _screen(made, settle(ctx))
 
 
 def _tell(world: World) -> int:
@@ -51,8 +54,8 @@ def _tell(world: World) -> int:
     return headless(told)
 
 
-def _screen(world: World) -> int:
-    from captain.commands.shared.screen import show
+def _screen(world: World, common: Common) -> int:
+    from captain.commands.shared.bridge import draw
     from captain.demo import ENVIRONMENT, NEW
     from captain.tui.app import CaptainApp
     from captain.tui.moment import Known
@@ -70,9 +73,7 @@ def _screen(world: World) -> int:
 
     known = Known(service="shop", environment=ENVIRONMENT, protected=True, version=NEW)
     app = CaptainApp(world.settings.log, known=known, opener=open_run)
-    ended = show(app)
-    if app.failure is not None:
-        raise app.failure
-    if not ended:
+    code = draw(app, common)
+    if code == 0:
         click.echo("The demo's shop, repository and log are gone. Your own: captain init")
-    return ended
+    return code

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
-import os
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
-from captain.errors import CaptainError, UsageError
+from captain.errors import UsageError
 from captain.fields import ID_PATTERN
+from captain.scaffold.files import Wrote, write_new
+from captain.systems.glance import glance
+
+__all__ = ["Found", "Wrote", "as_id", "check_url", "declared", "look", "write"]
 
 FOLDER = ".captain"
+SERVICE_FILES = ("captain.yaml", "captain.yml")
 MODELINE = "# yaml-language-server: $schema="
+MAX_BYTES = 1024 * 1024
+_PLAIN = re.compile(r"(?!(?:true|false|null|yes|no|on|off|y|n)$)[a-z][a-z0-9._-]*")
+"""Ids that every YAML reader takes for text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,61 +32,102 @@ class Found:
     why: str
     """Where the name comes from."""
     git: bool
-    """Whether it is a git work tree."""
-
-
-@dataclass(frozen=True, slots=True)
-class Wrote:
-    """What became of one file."""
-
-    path: str
-    kept: bool
-    """True where it was there already and stays as it is."""
+    """Whether it lies in a git work tree."""
+    branch: str | None = None
 
 
 def look(root: Path) -> Found:
-    """Read the service's name from pyproject.toml, else from the folder."""
-    git = (root / ".git").exists()
-    name = _pyproject(root)
-    if name:
-        return Found(as_id(name), "pyproject.toml", git)
-    return Found(as_id(root.resolve().name), "the folder's name", git)
+    """The service's name from pyproject.toml, else from the git remote, else from the folder."""
+    seen = glance(root)
+    remote = _remote(seen.remotes) if seen is not None else None
+    for name, why in (
+        (_pyproject(root), "pyproject.toml"),
+        (remote, "the git remote"),
+        (root.resolve().name, "the folder's name"),
+    ):
+        if name and (found := as_id(name)):
+            return Found(found, why, seen is not None, seen.branch if seen is not None else None)
+    return Found("service", "nothing here that could be a name", seen is not None)
+
+
+def declared(root: Path) -> str | None:
+    """The name of the service file that is there already, be it only a link to nothing."""
+    return next((name for name in SERVICE_FILES if (root / name).exists() or (root / name).is_symlink()), None)
 
 
 def _pyproject(root: Path) -> str | None:
     try:
         with (root / "pyproject.toml").open("rb") as file:
-            name = tomllib.loads(file.read(1024 * 1024).decode("utf-8")).get("project", {}).get("name")
-    except (OSError, ValueError, AttributeError):
+            project = tomllib.loads(file.read(MAX_BYTES).decode("utf-8")).get("project")
+    except (OSError, ValueError, RecursionError):
         return None
+    name = project.get("name") if isinstance(project, dict) else None
     return name if isinstance(name, str) else None
 
 
+def _remote(remotes: Mapping[str, str]) -> str | None:
+    """The last part of a remote's path, never of anything before it: a URL may hold a password."""
+    url = remotes.get("origin") or next(iter(remotes.values()), "")
+    try:
+        path = urlsplit(url).path if "://" in url else url.rpartition(":")[2]
+    except ValueError:
+        return None
+    tail = path.rstrip("/").rpartition("/")[2].removesuffix(".git")
+    return None if "@" in tail else tail
+
+
 def as_id(name: str) -> str:
-    """The name as an id, or `service` where nothing of it is left."""
-    cleaned = re.sub(r"[^a-z0-9._-]+", "-", name.lower()).strip("-._")[:64]
-    return cleaned if re.fullmatch(ID_PATTERN, cleaned) else "service"
+    """The name as an id, or nothing where nothing of it is left."""
+    cleaned = re.sub(r"[^a-z0-9._-]+", "-", name.lower()[:200]).strip("-._")[:64].rstrip("-._")
+    return cleaned if re.fullmatch(ID_PATTERN, cleaned) else ""
 
 
 def check_url(url: str) -> str:
-    """A health URL that can be asked. Raises UsageError for any other."""
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname or "'" in url or any(c <= " " for c in url):
-        raise UsageError(f"{url} is no http(s) URL", hint="as in https://shop.example.com/healthz")
+    """A health URL that can be asked and written down. Raises UsageError for any other."""
+    try:
+        parts = urlsplit(url)
+        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        usable = False
+    if not usable or not url.isascii() or not url.isprintable() or {*url} & {*" '\"\\{}"} or len(url) > 2000:
+        raise UsageError(
+            "the health URL is no http(s) URL that can be written down", hint="as in https://shop.example.com/healthz"
+        )
+    if parts.username is not None or parts.password is not None:
+        raise UsageError(
+            "the health URL holds a name or password, which does not belong into a file",
+            hint="leave it out; give the step a header from a declared secret later",
+        )
     return url
 
 
-def write(root: Path, found: Found, health_url: str, checklist: str, schemas: Mapping[str, str]) -> list[Wrote]:
-    """Write captain.yaml, checklists/deploy.yaml and the schemas, each only where nothing is there."""
+def write(root: Path, found: Found, health_url: str, checklist: str, schemas: Mapping[str, str]) -> Iterator[Wrote]:
+    """Write captain.yaml, checklists/deploy.yaml and the schemas, each only where nothing is there.
+
+    Where a captain.yaml is there already, its owner has checklists: only the schemas are added.
+    Raises CaptainError naming the file that cannot be written.
+    """
+    there = declared(root)
+    if there is None:
+        yield write_new(root, SERVICE_FILES[0], _service(found, health_url))
+        yield write_new(root, "checklists/deploy.yaml", f"{MODELINE}../{FOLDER}/checklist.schema.json\n{checklist}")
+    else:
+        yield Wrote(there, kept=True, same=True)
+    for name, text in schemas.items():
+        yield write_new(root, f"{FOLDER}/{name}.schema.json", text)
+
+
+def _service(found: Found, health_url: str) -> str:
     parts = urlsplit(health_url)
 
     def beside(path: str) -> str:
         return urlunsplit((parts.scheme, parts.netloc, path, "", ""))
 
-    service = f"""\
+    name = found.service if _PLAIN.fullmatch(found.service) else f"'{found.service}'"
+    return f"""\
 {MODELINE}{FOLDER}/captain.schema.json
 # What is released here, and where. captain lint checks it; captain explain says what may stand in it.
-service: {found.service}
+service: {name}
 vars:
   health_url: '{health_url}'
   version_url: '{beside("/version")}'   # answers JSON with the running version
@@ -97,26 +145,5 @@ release:
 # rollback:
 #   plan:
 #     - {{ id: web, strategy: command, run: [./deploy.sh, '${{{{ previous.version }}}}'] }}
-#     - {{ id: web, strategy: container, container: web }}
 #   verify: [deploy/health-checks-passing]
 """
-    files = {
-        "captain.yaml": service,
-        "checklists/deploy.yaml": f"{MODELINE}../{FOLDER}/checklist.schema.json\n{checklist}",
-        **{f"{FOLDER}/{name}.schema.json": text for name, text in schemas.items()},
-    }
-    return [_write(root, path, text) for path, text in files.items()]
-
-
-def _write(root: Path, path: str, text: str) -> Wrote:
-    place = root / path
-    try:
-        place.parent.mkdir(parents=True, exist_ok=True)
-        handle = os.open(place, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o644)
-    except FileExistsError:
-        return Wrote(path, kept=True)
-    except OSError as error:
-        raise CaptainError(f"{path} cannot be written: {error.strerror}") from error
-    with os.fdopen(handle, "w", encoding="utf-8") as file:
-        file.write(text)
-    return Wrote(path, kept=False)

@@ -48,6 +48,8 @@ def draw(app: CaptainApp, common: Common) -> int:
     app.run()
     if app.failure is not None:
         raise app.failure
+    if app.return_code in (ExitCode.HUP, ExitCode.TERM):
+        return app.return_code
     if app.farewell:
         sys.stdout.write(app.farewell + "\n")
     for problem in app.failures:
