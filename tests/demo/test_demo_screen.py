@@ -86,10 +86,10 @@ class Terminal:
         self._tmux("kill-server")
 
 
-@pytest.fixture(params=[(120, 40), (80, 24)], ids=["120x40", "80x24"])
-def terminal(environ: dict[str, str], request: pytest.FixtureRequest) -> Iterator[Terminal]:
+@pytest.fixture
+def terminal(environ: dict[str, str]) -> Iterator[Terminal]:
     need("tmux", None if shutil.which("tmux") else "tmux is not installed")
-    made = Terminal(environ, *request.param)
+    made = Terminal(environ, 120, 40)
     yield made
     made.hang_up()
 
@@ -132,11 +132,11 @@ def test_a_release_there_and_back_by_key_presses(terminal: Terminal, tmp: Path) 
     terminal.press_until("m", "✗ FAIL    Checkout works")
     terminal.press_until("R", "Type production")
     terminal.type_name("production", "ROLLED BACK")
+    terminal.press("q")
     terminal.press_until("q", "are gone. Your own: captain init", "left with 0")
     gone(tmp)
 
 
-@pytest.mark.parametrize("terminal", [(80, 24)], indirect=True)
 def test_a_terminated_demo_gives_the_terminal_back_and_leaves_nothing(terminal: Terminal, tmp: Path) -> None:
     terminal.until("No uncommitted changes")
     os.kill(terminal.captain(), signal.SIGTERM)
@@ -145,7 +145,6 @@ def test_a_terminated_demo_gives_the_terminal_back_and_leaves_nothing(terminal: 
     gone(tmp)
 
 
-@pytest.mark.parametrize("terminal", [(80, 24)], indirect=True)
 def test_a_terminal_that_is_closed_takes_the_demo_with_it(terminal: Terminal, tmp: Path) -> None:
     terminal.until("No uncommitted changes")
     assert list(tmp.iterdir())

@@ -105,8 +105,15 @@ def test_nothing_is_left_behind(told: Told) -> None:
     assert sorted(path.name for path in folder.parent.iterdir()) == ["tmp"]
 
 
-@pytest.mark.parametrize(("number", "code"), [("INT", 130), ("TERM", 143), ("HUP", 129)])
-@pytest.mark.parametrize("moment", ["Pre-deployment", "    | pulling"])
+@pytest.mark.parametrize(
+    ("number", "code", "moment"),
+    [
+        ("INT", 130, "Pre-deployment"),
+        ("INT", 130, "    | pulling"),
+        ("TERM", 143, "    | pulling"),
+        ("HUP", 129, "R. "),
+    ],
+)
 def test_ending_it_in_the_middle_leaves_nothing_behind(
     environ: dict[str, str], tmp: Path, number: str, code: int, moment: str
 ) -> None:
