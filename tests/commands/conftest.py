@@ -79,15 +79,33 @@ def as_published(document: object) -> None:
     validator(schema("result")).validate(document)
 
 
-def shell(*words: str, cwd: Path) -> subprocess.Popen[str]:
-    """captain as a process of its own."""
+Shell = Callable[..., subprocess.Popen[str]]
+
+
+@pytest.fixture
+def shell(shop: Shop) -> Iterator[Shell]:
+    """captain as a process of its own, in the shop's repository; gone when the test is."""
+    started: list[subprocess.Popen[str]] = []
     root = Path(captain.__file__).parent.parent
-    return subprocess.Popen(
-        [sys.executable, "-m", "captain", *words],
-        cwd=cwd,
-        env={**os.environ, "PYTHONPATH": str(root)},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+
+    def start(*words: str) -> subprocess.Popen[str]:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "captain", *words],
+            cwd=shop.root,
+            env={**os.environ, "PYTHONPATH": str(root)},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        started.append(process)
+        return process
+
+    yield start
+    for process in started:
+        if process.poll() is None:
+            process.kill()
+        process.wait()
+        for stream in (process.stdout, process.stderr):
+            if stream is not None:
+                stream.close()
