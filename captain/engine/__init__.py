@@ -140,12 +140,12 @@ class Engine:
     async def measure(self, step_id: str, purpose: str = "measure") -> None:
         """Measure a step, or look again what its action did."""
         step = self._desk.step(step_id)
-        if refusal := allowed.measure(self.view(), step):
-            raise refusal
         if step.action is not None:
             await acting.look_again(self._desk, step)
-        else:
-            await measure(self._desk, step, purpose)
+            return
+        if refusal := allowed.measure(self.view(), step):
+            raise refusal
+        await measure(self._desk, step, purpose)
 
     async def measure_section(self, section_id: str, *, only_due: bool = False, purpose: str = "measure") -> None:
         """Measure what a section can measure, side by side; `only_due` leaves out what still counts."""
@@ -242,8 +242,11 @@ class Engine:
         await gates.suspend(self._desk, signal_name)
 
     async def close(self) -> None:
-        """Give the lock back and let go of the log. Running actions go on."""
+        """Give the lock back and let go of the log. Running actions go on. Closing twice is fine."""
         desk = self._desk
+        if desk.closed:
+            return
+        desk.closed = True
         for task in list(desk.tasks):
             task.cancel()
         await asyncio.gather(*desk.tasks, return_exceptions=True)

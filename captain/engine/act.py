@@ -28,6 +28,7 @@ async def act(desk: Desk, step_id: str, confirmed: str | None) -> None:
     Cancelling leaves the action running: it is followed on in the background while this captain lives.
     """
     step = desk.step(step_id)
+    locks.look(desk)
     if refusal := allowed.act(desk.view(), step):
         raise refusal
     assert step.action is not None

@@ -74,6 +74,7 @@ class Desk:
         self.asking: dict[str, int] = {}
         self.skipped: dict[str, str] = {}
         self.stopped: str | None = None
+        self.closed = False
         self.untrusted = False
         self.lock = Lock(settings.lock(target.service.service, target.environment))
         self.lock_seen = LockSeen(None, None, False)

@@ -43,6 +43,7 @@ async def decide(
     """Open or keep closed the gate of the open section. Raises Refusal with the run's exit code."""
     if decision not in ("go", "no_go"):
         raise UsageError(f"{decision!r} is no decision", hint="go or no_go")
+    locks.look(desk)
     if refusal := allowed.gate(desk.view(), section_id):
         raise refusal
     section = desk.view().section
@@ -247,6 +248,7 @@ def run_verdict(desk: Desk) -> Verdict:
 
 async def reopen(desk: Desk, section_id: str, reason: str) -> None:
     """Open a closed section again, while nothing was started."""
+    locks.look(desk)
     if refusal := allowed.reopen(desk.view(), section_id):
         raise refusal
     reason = text(desk, reason)
@@ -264,6 +266,7 @@ def _nothing_started(desk: Desk, reader: Reader) -> None:
 
 async def abort(desk: Desk, reason: str, left_running: str | None, confirmed: str | None) -> None:
     """Give the run up, or end an incomplete rollback, saying what is left running."""
+    locks.look(desk)
     view = desk.view()
     if refusal := allowed.abort(view):
         raise refusal

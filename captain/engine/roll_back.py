@@ -98,6 +98,7 @@ class RollbackPlan:
 
 async def plan(desk: Desk) -> RollbackPlan:
     """What R would do. Raises Refusal where it may not be pressed."""
+    locks.look(desk)
     if refusal := allowed.roll_back(desk.view()):
         raise refusal
     await attempts.look(desk)

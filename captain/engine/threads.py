@@ -10,6 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from captain.errors import CaptainError
+
 T = TypeVar("T")
 
 MOST_HUNG = 56
@@ -37,13 +39,17 @@ class Threads:
         self._waiting = 0
         self._idle = 0
         self._hung = 0
+        self._stopped = False
         self._guard = threading.Lock()
 
     async def __call__(self, call: Callable[[], T], /, then: Callable[[T], None] | None = None) -> T:
         """The result of `call`. `then` gets it on the event loop first, even if the caller was cancelled.
 
-        A call that did not begin when its caller was cancelled is left out, unless it has a `then`.
+        A call that did not begin when its caller was cancelled is left out, unless it has a `then`. After `stop`
+        it raises CaptainError: nobody would ever answer.
         """
+        if self._stopped:
+            raise CaptainError("captain is closing: nothing more is done")
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
         job = _Job(call, loop, future, then)
@@ -114,7 +120,8 @@ class Threads:
                 return
 
     def stop(self) -> None:
-        """Let idle threads end. A hung one is left behind."""
+        """Let threads end when what was asked for is done. A hung one is left behind."""
+        self._stopped = True
         for _ in range(self._started):
             self._jobs.put(None)
 
