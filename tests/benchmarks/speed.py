@@ -90,7 +90,8 @@ def until(argv: list[str], cwd: Path, wanted: list[list[bytes]]) -> list[float]:
         argv, cwd=cwd, env=environ(), stdin=follower, stdout=follower, stderr=follower, start_new_session=True
     )
     os.close(follower)
-    seen, found = b"", []
+    seen = b""
+    found: list[float] = []
     try:
         while len(found) < len(wanted):
             ready, _, _ = select.select([leader], [], [], 20)
@@ -164,7 +165,7 @@ def peak(argv: list[str], cwd: Path) -> float:
     """Peak memory of one run in MB, as the kernel accounts it."""
     script = (
         "import resource, subprocess, sys\n"
-        "subprocess.run(sys.argv[1:], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)\n"
+        "subprocess.run(sys.argv[1:], stdout=subprocess.DEVNULL, check=True)\n"
         "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)"
     )
     done = subprocess.run(
@@ -181,7 +182,9 @@ def bench_memory(folder: Path) -> None:
         f"      - {{ id: s{n}, title: Step {n}, http: {{ url: 'http://127.0.0.1:{server.server_address[1]}/{n}' }} }}"
         for n in range(200)
     )
-    text = f"checklist: many\ntitle: Many\nsections:\n  - id: pre\n    title: Pre\n    phase: pre\n    steps:\n{steps}\n"
+    text = (
+        f"checklist: many\ntitle: Many\nsections:\n  - id: pre\n    title: Pre\n    phase: pre\n    steps:\n{steps}\n"
+    )
     (folder / "many.yaml").write_text(text)
     argv = [sys.executable, "-m", "captain", "--log", str(folder / "log.sqlite")]
     used = peak([*argv, "check", "./many.yaml", "-e", "staging", "--concurrency", "16"], folder)
@@ -227,7 +230,8 @@ def screen_peak() -> float:
 
 def report(what: str, ours: float, theirs: float, most: float) -> None:
     ratio = ours / theirs
-    print(f"{'ok  ' if ratio <= most else 'OVER'} {what}: {ours * 1000:.0f} / {theirs * 1000:.0f} ms = {ratio:.2f} (limit {most})")
+    times = f"{ours * 1000:.0f} / {theirs * 1000:.0f} ms"
+    print(f"{'ok  ' if ratio <= most else 'OVER'} {what}: {times} = {ratio:.2f} (limit {most})")
 
 
 def limit(what: str, value: float, most: float) -> None:
