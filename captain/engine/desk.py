@@ -181,19 +181,13 @@ class Desk:
     ) -> list[Recorded]:
         self._refuse_writing()
         mine: list[Recorded] = []
-        open_run = self.run
-
-        def checked(reader: Reader) -> None:
-            if open_run is not None and not open_run.ended:
-                _refuse_ended(reader, open_run.id)
-            if check is not None:
-                check(reader)
+        run_id = None if self.run is None else self.run.id
 
         def built(reader: Reader) -> Sequence[Draft]:
             drafts = build(reader)
-            if any(draft.type not in AFTER_THE_END for draft in drafts):
-                checked(reader)
-            elif check is not None:
+            if any(draft.run == run_id and draft.type not in AFTER_THE_END for draft in drafts):
+                _refuse_ended(reader, str(run_id))
+            if check is not None:
                 check(reader)
             return drafts
 
@@ -353,7 +347,8 @@ class Desk:
 def _refuse_ended(reader: Reader, run_id: str) -> None:
     end = reader.last("run.end", run=run_id)
     if end is not None:
-        raise Refusal(f"{end.actor.name} ended the run meanwhile ({end.data['state']}): it takes notes only")
+        state = str(end.data["state"]).replace("_", " ")
+        raise Refusal(f"{end.actor.name} ended the run meanwhile ({state}): it takes notes only")
 
 
 def _secrets(target: Target, environ: Mapping[str, str]) -> dict[str, str]:

@@ -87,7 +87,7 @@ async def _run(desk: Desk, plan: Plan, purpose: str, names: Mapping[str, Any] | 
     if plan.every is None:
         sample, tries = await _tries(desk, plan, names)
         return Outcome(sample, tries, started_at, _ms(elapsed()))
-    return await _wait(desk, plan, names, started_at, elapsed)
+    return await _wait(desk, plan, purpose, names, started_at, elapsed)
 
 
 def _untrusted(desk: Desk, plan: Plan, purpose: str) -> str | None:
@@ -124,7 +124,12 @@ async def _tries(desk: Desk, plan: Plan, names: Mapping[str, Any] | None) -> tup
 
 
 async def _wait(
-    desk: Desk, plan: Plan, names: Mapping[str, Any] | None, started_at: datetime, elapsed: Callable[[], timedelta]
+    desk: Desk,
+    plan: Plan,
+    purpose: str,
+    names: Mapping[str, Any] | None,
+    started_at: datetime,
+    elapsed: Callable[[], timedelta],
 ) -> Outcome:
     """`within` and `for`: keep asking until true, then it must hold."""
     assert plan.every is not None
@@ -140,6 +145,9 @@ async def _wait(
         if over:
             held_ms = _ms(hold.held) if plan.hold is not None else None
             return Outcome(sample, hold.count, started_at, _ms(elapsed()), held_ms)
+        run = desk.open_run()
+        if purpose == "observe" and (run.rollback is not None or run.ended):
+            raise Refusal(f"{plan.step.id} is not looked at any longer: the run is {run.state.replace('_', ' ')}")
         pause = plan.every - (elapsed() - at)
         await asyncio.sleep(max(pause.total_seconds(), 0.0))
 
