@@ -9,7 +9,6 @@ from __future__ import annotations
 import importlib
 import pkgutil
 from collections.abc import Callable
-from importlib.metadata import entry_points
 from types import ModuleType
 from typing import Generic, TypeVar
 
@@ -45,6 +44,8 @@ class Registry(Generic[T]):
         if name not in self._kinds and name in self.names():
             importlib.import_module(f"{self._package}.{name.replace('-', '_')}")
         if name not in self._kinds:
+            from importlib.metadata import entry_points
+
             for point in entry_points(group=self._group, name=name):
                 point.load()
         return self._kinds.get(name)

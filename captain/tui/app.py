@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import os
 import signal
 from collections.abc import Iterable, Mapping
@@ -37,7 +38,7 @@ ENDING = (signal.SIGTERM, signal.SIGHUP)
 class CaptainApp(App[None]):
     """captain on a terminal."""
 
-    CSS_PATH = ["captain.tcss", "dialogs.tcss"]
+    CSS_PATH = Path(__file__).parent / "captain.tcss"
     TITLE = "captain"
     ENABLE_COMMAND_PALETTE = True
     COMMAND_PALETTE_BINDING = "ctrl+p"
@@ -75,10 +76,35 @@ class CaptainApp(App[None]):
         """What to print once the screen is gone."""
         self._known = known
         self._opener = opener
-        self.theme = theme or environ.get("CAPTAIN_THEME") or environ.get("TEXTUAL_THEME") or DARK
+        self._dress(theme or environ.get("CAPTAIN_THEME") or environ.get("TEXTUAL_THEME") or DARK)
         self.animation_level = "none"
         if self.keys:
             self.set_keymap(dict(self.keys))
+
+    def _dress(self, name: str) -> None:
+        """Start in this theme, or in the dark one where there is none of that name."""
+        theme = self.get_theme(name)
+        if theme is not None and theme.ansi:
+            self.theme = name
+            return
+        # Set before anything is drawn, a theme needs no second reading of all styles.
+        self.set_reactive(CaptainApp.theme, name if theme is not None else DARK)
+        self.stylesheet.set_variables(self.get_css_variables())
+
+    def on_load(self) -> None:
+        # Modules and widgets made while starting are no garbage: looking for some costs a tenth of the start.
+        gc.disable()
+
+    def on_ready(self) -> None:
+        # The first frame is out. Waiting for the next refresh as well would cost two of its periods.
+        if isinstance(self.screen, RunScreen):
+            self.screen.begin()
+
+    def settled(self) -> None:
+        """What was asked for is drawn: from here on memory is looked after as usual."""
+        if not gc.isenabled():
+            gc.freeze()
+            gc.enable()
 
     def on_mount(self) -> None:
         loop = asyncio.get_running_loop()
@@ -87,12 +113,16 @@ class CaptainApp(App[None]):
                 # Only the main thread may; elsewhere whoever runs the screen decides what a signal means.
                 loop.add_signal_handler(name, self._signalled, name)
         self.set_class(self.look.ascii, "-ascii")
+
+    def get_default_screen(self) -> Screen[Any]:
+        """The screen captain was asked for is the first one: no other is laid out before it."""
         if self._known is not None and self._opener is not None:
-            self.push_screen(RunScreen(self, self._known, self._opener))
-        elif self.home is not None:
+            return RunScreen(self, self._known, self._opener)
+        if self.home is not None:
             from captain.tui.screens.bridge import BridgeScreen
 
-            self.push_screen(BridgeScreen(self, self.home))
+            return BridgeScreen(self, self.home)
+        return super().get_default_screen()
 
     def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
         """What the palette lists: the keys of this screen that may be pressed now, and the theme."""
@@ -126,7 +156,7 @@ class CaptainApp(App[None]):
 
     def leave(self, screen: Screen[None]) -> None:
         """Leave a run: back to the bridge it was opened from, else out of captain."""
-        if self.home is not None and len(self.screen_stack) > 2:
+        if self.home is not None and len(self.screen_stack) > 1:
             self.run_worker(self._back(screen), group="leave", exit_on_error=False)
         else:
             self.exit()
@@ -165,4 +195,5 @@ class CaptainApp(App[None]):
         self.exit(return_code=128 + number)
 
     async def on_unmount(self) -> None:
+        self.settled()
         await self._close_engines()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING, ClassVar, Literal, Protocol, TypeVar, runtime_checkable
 
@@ -62,7 +63,7 @@ class Dialog(ModalScreen[R | None]):
     """A question over the screen that asked it. `dismiss` gives the answer; escape gives None and changes nothing."""
 
     AUTO_FOCUS = ""
-    CSS_PATH = None
+    CSS_PATH = Path(__file__).parents[1] / "dialogs.tcss"
     COMMANDS = set()
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "leave", "Cancel", tooltip="Leave; nothing is changed", id="dialog.leave"),

@@ -130,6 +130,7 @@ class BridgeScreen(Screen[None]):
             self.captain.keep(error)
             self.tell(f"captain itself failed: {type(error).__name__}: {error}", "error")
             return
+        self.captain.settled()
         self.draw()
 
     def draw(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
 from textual.app import ComposeResult
@@ -36,6 +37,7 @@ class HasReasons(Protocol):
 class HelpScreen(ModalScreen[None]):
     """Over the screen it explains."""
 
+    CSS_PATH = Path(__file__).parents[1] / "dialogs.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,q,question_mark", "leave", "Back", tooltip="Back to where you were", id="help.leave"),
         Binding("down,j,pagedown,space", "scroll(1)", "Down", tooltip="More keys", id="help.down"),

@@ -56,6 +56,7 @@ class Rows(OptionList):
 class HistoryScreen(Screen[None]):
     """Reads the log in a thread; a broken log is said, never raised."""
 
+    CSS_PATH = Path(__file__).parents[1] / "dialogs.tcss"
     BINDINGS: ClassVar[list[BindingType]] = bindings(KEYS)
     AUTO_FOCUS = "#past-runs"
 

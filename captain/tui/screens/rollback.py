@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, runtime_checkable
 
 from textual.app import ComposeResult
@@ -101,6 +102,7 @@ class HasMoment(Protocol):
 class RollbackScreen(Screen[Wanted | None]):
     """Parts, proof, output and entries of one rollback."""
 
+    CSS_PATH = Path(__file__).parents[1] / "dialogs.tcss"
     BINDINGS: ClassVar[list[BindingType]] = bindings(KEYS)
     AUTO_FOCUS = "#log"
 

@@ -42,6 +42,8 @@ Opener = Callable[[Callable[[Event], None]], Awaitable["Engine"]]
 SMALL_WIDTH = 100
 SMALL_HEIGHT = 30
 DRAW_EVERY = 0.1
+SETTLE = 0.05
+"""Seconds between the first frame of a run and what goes on in the background."""
 WAY_EVERY = 60.0
 """Seconds between two proofs that the way back exists."""
 
@@ -66,6 +68,8 @@ class RunScreen(RunKeys):
         self._due = False
         self.small = False
         self._reading: int | None = None
+        self._begun = False
+        self._settled = False
         look = app.look
         self._look: Look = look
         self._header = HeaderBar(look, known)
@@ -97,12 +101,15 @@ class RunScreen(RunKeys):
         self.add_class("-page-2")
         self._fit()
         self.draw_keys()
-        self.call_after_refresh(self._begin)
+        self.call_after_refresh(self.begin)
 
     # opening
 
-    def _begin(self) -> None:
-        self.start(self._open, "engine")
+    def begin(self) -> None:
+        """Open the run, once the first frame is drawn. Calling it again does nothing."""
+        if not self._begun:
+            self._begun = True
+            self.start(self._open, "engine")
 
     async def _open(self) -> None:
         try:
@@ -116,18 +123,28 @@ class RunScreen(RunKeys):
             return
         self.captain.engines.append(self.engine)
         self.draw()
-        self.work(self.engine.follow, "follow")
+        # Every step with its verdict is painted before anything else is read, asked or verified.
+        self.set_timer(SETTLE, self._settle)
+
+    def _settle(self) -> None:
+        engine = self.engine
+        assert engine is not None
+        self._settled = True
+        self.captain.settled()
+        self.work(engine.follow, "follow")
         self.set_interval(1.0, self._tick)
         if not self._look.calm:
             self.set_interval(0.25, self.checklist.tick)
         self.set_interval(WAY_EVERY, self._prove)
-        if not self.engine.view().read_only:
+        if not engine.view().read_only:
             self.work(self._questions, "questions")
         self._prove()
+        self._read_evidence()
 
     def _cannot_open(self, error: CaptainError) -> None:
         self.failure = error
         self.captain.failure = error
+        self.captain.settled()
         said = [self._look.say(error.message, "error")]
         if isinstance(error, ProblemsError):
             said += [self._look.say(problem, "plain") for problem in error.problems]
@@ -218,7 +235,7 @@ class RunScreen(RunKeys):
         step = self.checklist.step
         found = self.moment.statuses.get(step) if self.moment is not None and step is not None else None
         result = found.result if found is not None else None
-        if result is None or self._reading == result.seq:
+        if result is None or self._reading == result.seq or not self._settled:
             return
         self._reading = result.seq
         self.start(partial(self._evidence, result), "evidence", exclusive=True)
@@ -237,7 +254,7 @@ class RunScreen(RunKeys):
     def _prove(self) -> None:
         """Look whether the way back exists, in the background."""
         engine = self.engine
-        if engine is None or engine.run is None or engine.run.kind == "check" or engine.run.ended:
+        if engine is None or not self._settled or engine.run is None or engine.run.kind == "check" or engine.run.ended:
             return
         if engine.run.rollback is None:
             self.start(partial(self._way_back, engine), "way", exclusive=True)
