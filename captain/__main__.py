@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 
@@ -17,6 +18,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     arguments = list(sys.argv[1:] if argv is None else argv)
     common = Common()
+    # pydantic loads whatever plugin is installed beside it, and takes 20 ms to look for some.
+    os.environ["PYDANTIC_DISABLE_PLUGINS"] = "__all__"
     diagnostics.configure()
     try:
         done = verbs.main(arguments, prog_name="captain", standalone_mode=False, obj=common)
@@ -39,8 +42,6 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _three_streams() -> None:
     """A closed standard stream must not be the number that the log gets: what is written there would land in it."""
-    import os
-
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
             # The lowest free number, which is the one that was closed.

@@ -50,6 +50,11 @@ class Target:
         return found[1] if found else None
 
     @property
+    def declared(self) -> bool:
+        """Whether there is a captain.yaml."""
+        return any(source.path in ("captain.yaml", "captain.yml") for source in self.files)
+
+    @property
     def confirms(self) -> str | None:
         """The name that must be typed before dangerous actions, or None."""
         return self.environment if self.protected else None

@@ -106,11 +106,11 @@ class _Call:
         from captain.commands.shared.opening import open_log
         from captain.engine import Engine
         from captain.errors import UsageError
-        from captain.loader import load, load_service
+        from captain.loader import load
 
-        if not load_service(self.common.cwd).declared:
-            raise UsageError("no captain.yaml here", hint="captain -C DIR …, or write one with captain init")
         target = load(self.checklist, self.environment, cwd=self.common.cwd)
+        if not target.declared:
+            raise UsageError("no captain.yaml here", hint="captain -C DIR …, or write one with captain init")
         log = open_log(self.common, read_only=self.read_only)
         try:
             return Engine(

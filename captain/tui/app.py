@@ -21,6 +21,7 @@ from textual.screen import Screen
 from textual.worker import WorkType
 
 from captain.errors import CaptainError
+from captain.tui import terminal
 from captain.tui.keys import BRIDGE, RUN, shown_key
 from captain.tui.keys import keymap as parse_keymap
 from captain.tui.moment import Known
@@ -112,6 +113,8 @@ class CaptainApp(App[None]):
             with contextlib.suppress(ValueError, RuntimeError, NotImplementedError):
                 # Only the main thread may; elsewhere whoever runs the screen decides what a signal means.
                 loop.add_signal_handler(name, self._signalled, name)
+        if not self.is_headless:
+            terminal.watch(lambda: loop.call_soon_threadsafe(self._signalled, signal.SIGHUP))
         self.set_class(self.look.ascii, "-ascii")
 
     def get_default_screen(self) -> Screen[Any]:

@@ -138,7 +138,7 @@ def bench_frames(folder: Path) -> None:
         argv = [sys.executable, "-m", "captain", "--log", str(made.settings.log), "run", "deploy"]
         argv += ["-r", "1.5.0", "-e", "production"]
         frame = [b"PRODUCTION", b"1.5.0", b"1 Checklist", b"2 Step", b"help"]
-        steps = [title.encode() for title in titles]
+        steps = [title.encode()[:18] for title in titles]
         firsts, fulls, bares = [], [], []
         for _ in range(PAIRS // 2):
             first, full = until(argv, made.root, [frame, [*steps, b"pass", b"FAIL"]])

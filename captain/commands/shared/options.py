@@ -23,6 +23,10 @@ class Common:
         self.name: str | None = None
         self.no_input = False
         self.debug = False
+        self.environ: Mapping[str, str] = dict(os.environ)
+        """As captain was started with."""
+        self._actor: Actor | None = None
+        self._actor_name: str | None = None
 
     @property
     def cwd(self) -> Path:
@@ -30,10 +34,6 @@ class Common:
         from pathlib import Path
 
         return Path.cwd()
-
-    @property
-    def environ(self) -> Mapping[str, str]:
-        return os.environ
 
     def settings(self) -> Settings:
         """Where the log lies."""
@@ -45,7 +45,9 @@ class Common:
         """Who is at the keyboard."""
         from captain.identity import identify
 
-        return identify(self.name, self.environ)
+        if self._actor is None or self._actor_name != self.name:
+            self._actor, self._actor_name = identify(self.name, self.environ), self.name
+        return self._actor
 
 
 def settle(ctx: click.Context) -> Common:

@@ -109,7 +109,17 @@ class RunScreen(RunKeys):
         """Open the run, once the first frame is drawn. Calling it again does nothing."""
         if not self._begun:
             self._begun = True
-            self.start(self._open, "engine")
+            self._recall()
+            self.call_after_refresh(self.start, self._open, "engine")
+
+    def _recall(self) -> None:
+        """What the log has of this run, before anything that could judge it is loaded."""
+        from captain.tui.recalled import recalled
+
+        found = recalled(self.captain.log_path, self.known)
+        if found is not None:
+            self.checklist.recalled = found
+            self.checklist.draw()
 
     async def _open(self) -> None:
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from textual.content import Content
@@ -17,6 +18,7 @@ from captain.tui.present import Look, Mark, age, join, running_clock, spread, ti
 
 if TYPE_CHECKING:
     from captain.checklist import Section, Step
+    from captain.tui.recalled import Recalled
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +53,8 @@ class Checklist(OptionList):
         self.small = False
         """Show one section only."""
         self.frame = 0
+        self.recalled: Recalled | None = None
+        """What is drawn until there is a moment."""
         self._rows: list[_Row] = []
         self._drawing = False
 
@@ -99,6 +103,8 @@ class Checklist(OptionList):
 
     def draw(self) -> None:
         """Draw every row that differs from what is there."""
+        if self.moment is None and self.recalled is not None and self.is_mounted:
+            self._draw_recalled(self.recalled)
         if self.moment is None or not self.is_mounted:
             return
         rows = self._layout(self.scrollable_content_region.width or self.size.width)
@@ -120,6 +126,11 @@ class Checklist(OptionList):
                 self.highlighted = at
         finally:
             self._drawing = False
+
+    def _draw_recalled(self, found: Recalled) -> None:
+        width = (self.scrollable_content_region.width or self.size.width) - 2
+        rows = found.rows(self.look, width, datetime.now(UTC))
+        self.set_options(Option(self.look.paint(Content.assemble(" ", row)), disabled=True) for row in rows)
 
     def _prompt(self, row: _Row) -> Content:
         mine = row.id is not None and row.id == self.step
