@@ -159,7 +159,8 @@ async def _part(desk: Desk, run: Run, one: way_back.Kept) -> PlanPart:
                 lines = tuple(await one.part.plan(one.target, way_back.context(desk, one.part.id, "")))
         except (TimeoutError, CaptainError) as error:
             # Going back never waits for a look: the part itself looks again before it acts.
-            lines = (Line("change", f"{one.part.id}: to {one.point['to']} (cannot look now: {error})"),)
+            why = error.message if isinstance(error, CaptainError) else f"no answer within {PLAN_TIME.seconds} s"
+            lines = (Line("change", f"{one.part.id}: to {one.point['to']} (cannot look now: {why})"),)
     return PlanPart(
         id=one.part.id,
         strategy=one.part.name,
@@ -211,16 +212,20 @@ async def _execute(desk: Desk, plan: RollbackPlan, confirmed: str | None, cause:
     if run.rollback is None or run.rollback.end is not None:
         await _intend(desk, plan, confirmed)
     await _stop_running(desk)
-    why: str | None = None
+    problems: list[str] = []
     for part in plan.parts:
         if part.done:
             continue
-        why = part.why or await _do(desk, part)
+        if part.why is not None:
+            # What cannot go back is named and stays; what can still goes back, as the plan said.
+            problems.append(f"{part.id}: {part.why}")
+            continue
+        why = await _do(desk, part)
         if why is not None:
-            why = f"{part.id}: {why}"
+            problems.append(f"{part.id}: {why}")
             break
     verified = await verify(desk)
-    await _end(desk, why, verified, cause, began)
+    await _end(desk, "; ".join(problems) or None, verified, cause, began)
 
 
 async def _intend(desk: Desk, plan: RollbackPlan, confirmed: str | None) -> None:

@@ -121,7 +121,9 @@ def _waived(event: Recorded, title: Titles) -> Sentence:
 
 def _gate(event: Recorded, title: Titles) -> Sentence:
     data = event.data
-    risk = f" with risk: {', '.join(data['risk'])}" if data["risk"] else ""
+    # The way back has words of its own below.
+    risks = [one for one in data["risk"] if not (data["no_way_back"] and one == "no way back")]
+    risk = f" with risk: {', '.join(risks)}" if risks else ""
     if data["decision"] == "no_go":
         return _by(event, f"no-go for {title(data['section'])}{_quote(data['note'])}", "bad")
     over = f"; overridden: {', '.join(title(one['step']) for one in data['overridden'])}" if data["overridden"] else ""
@@ -233,7 +235,7 @@ _TELL: Mapping[str, Callable[[Recorded, Titles], Sentence]] = {
     "rollback.end": _rolled,
     "action.intent": _intent,
     "action.started": lambda event, _: _self(
-        f"action runs{', pid ' + str(event.data['pid']) if event.data['pid'] else ''}", "quiet"
+        f"its program runs{', pid ' + str(event.data['pid']) if event.data['pid'] else ''}", "quiet"
     ),
     "action.finished": _finished,
     "action.resolved": _resolved,

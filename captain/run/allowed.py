@@ -142,7 +142,9 @@ def go(view: View, section_id: str) -> Refusal | None:
     for attempt in view.run.attempts.values():
         if attempt.id in view.alive:
             return Refusal(f"{attempt.step or attempt.part} is still running")
-        if attempt.step and unsettled(view, attempt):
+        # A retry is refused while the one before is unsettled, so only the newest of a step can be.
+        newest = attempt.step is not None and attempt is view.run.attempt_of(attempt.step)
+        if newest and unsettled(view, attempt):
             return Refusal(f"what {attempt.step} did is unknown", hint="resolve it, or roll back", exit_code=3)
     found = readiness(view, section)
     if not found.go:

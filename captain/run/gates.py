@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from captain.measurement import Verdict, worst
 from captain.run import SignOff
 from captain.run.signing import expired, may_reject, may_sign, missing
-from captain.run.status import Status, status
+from captain.run.status import Status, roles, status
 from captain.run.view import View
 
 if TYPE_CHECKING:
@@ -94,8 +94,7 @@ def why_not(step: Step, found: Status) -> Unmet:
         return Unmet(step.id, f"{step.title}: {found.stale_why}", 3)
     if found.state in ("waiting", "lapsed"):
         # What could not be measured either is unknown first: a signature alone would not open the gate.
-        who = ", ".join(role or "a sign-off" for role in found.waits)
-        return Unmet(step.id, f"{step.title}: waits for {who}", 4)
+        return Unmet(step.id, f"{step.title}: waits for {roles(found.waits)}", 4)
     if step.action is not None and found.attempt is None:
         return Unmet(step.id, f"{step.title}: not started yet", 4)
     return Unmet(step.id, f"{step.title}: {found.message}", 3)
@@ -110,7 +109,7 @@ def _gate_signatures(view: View, section: Section) -> list[Unmet]:
         if one.meaning == "reject" and may_reject(view, section.gate.sign_off, one.by)
     ]
     waits = [rule for rule in rules if missing(view, [rule], signed) and not own_go_meets(view, rule, signed)]
-    found += [Unmet(None, f"the gate waits for {rule.role or 'a sign-off'}", 4) for rule in waits]
+    found += [Unmet(None, f"the gate waits for {roles((rule.role or '',))}", 4) for rule in waits]
     return found
 
 

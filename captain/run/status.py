@@ -217,7 +217,7 @@ def _signed(view: View, step: Step, found: Status) -> Status:
             message = "approved by " + ", ".join(one.by for one in approvals)
         else:
             state = "lapsed" if lapsed and not valid else "waiting"
-            message = f"waits for {_roles(waits)}"
+            message = f"waits for {roles(waits)}"
     elif waits and found.verdict.good and found.state == "measured":
         state = "lapsed" if lapsed and not valid else "waiting"
     return replace(
@@ -232,8 +232,9 @@ def _signed(view: View, step: Step, found: Status) -> Status:
     )
 
 
-def _roles(waits: tuple[str, ...]) -> str:
-    return ", ".join(role or "a sign-off" for role in waits)
+def roles(waits: tuple[str, ...]) -> str:
+    """Whose sign-offs are missing, in words."""
+    return ", ".join(f"a sign-off by the role {role}" if role else "a sign-off" for role in waits)
 
 
 def _anybody() -> SignOffRule:

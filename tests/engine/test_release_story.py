@@ -122,3 +122,17 @@ async def test_a_rollback_before_any_start_is_refused_with_a_sentence(shop: Shop
     assert engine.run is not None
     assert engine.run.state == "aborted"
     await engine.close()
+
+
+async def test_a_retried_action_lets_the_gate_open_once_its_effect_is_seen(shop: Shop) -> None:
+    engine = await opened(shop, "1.4.1")
+    await through_pre(engine)
+    await engine.act("roll-out")
+    (shop.root / "current").write_text("1.4.0")
+    await engine.measure("roll-out")
+    assert verdict(engine, "roll-out") is Verdict.FAIL
+    await engine.act("roll-out")
+    assert verdict(engine, "roll-out") is Verdict.PASS
+    await engine.gate("deploy", "go")
+    assert shop.effects == ["1.4.1", "1.4.1"]
+    await engine.close()
