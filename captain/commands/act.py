@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 import click
@@ -10,28 +11,30 @@ from captain.commands.shared.options import Common, settle
 
 if TYPE_CHECKING:
     from captain.commands.shared.ending import Ending
+    from captain.run.view import View
 
 
 @click.command("act")
 @click.argument("words", nargs=-1, metavar="[RUN] STEP")
 @click.option("--confirm", metavar="ENV", help="The environment's name, where it must be typed.")
+@click.option("--again", is_flag=True, help="Start once more what was started already.")
 @click.option("--trust", metavar="DIGEST", help="Accept the commands of that digest for this call; or $CAPTAIN_TRUST.")
 @click.pass_context
-def command(ctx: click.Context, words: tuple[str, ...], confirm: str | None, trust: str | None) -> int:
+def command(ctx: click.Context, words: tuple[str, ...], confirm: str | None, again: bool, trust: str | None) -> int:
     """Start the action of a STEP. Its output goes to stderr, its verdict to stdout.
 
-    Exit 0 pass or warn, 1 fail, 3 unknown, 4 a name is missing. Ctrl-C leaves the action running (130).
+    Exit 0 pass or warn, 1 fail, 3 unknown, 4 a name or --again is missing. Ctrl-C leaves the action running (130).
     """
     from captain.commands.shared.ending import headless
     from captain.commands.shared.runs import words as taken
 
     run, step = taken(words, "STEP")
     common = settle(ctx)
-    return headless(lambda ending: _act(common, run or None, step, confirm, trust, ending))
+    return headless(lambda ending: _act(common, run or None, step, confirm, again, trust, ending))
 
 
 async def _act(
-    common: Common, run: str | None, step_id: str, confirm: str | None, trust: str | None, ending: Ending
+    common: Common, run: str | None, step_id: str, confirm: str | None, again: bool, trust: str | None, ending: Ending
 ) -> int:
     import asyncio
 
@@ -45,6 +48,8 @@ async def _act(
 
     told = Narrator()
     async with engine_on(common, run, ending, publish=told.publish, effects=True, trust=trust) as engine:
+        if not again:
+            await _once(engine.view(), step_id, common)
         told.begin(engine)
         try:
             await engine.act(step_id, confirmed=confirm)
@@ -65,3 +70,25 @@ async def _act(
         if seen.verdict.good:
             return ExitCode.GO
         return ExitCode.NO_GO if seen.verdict is Verdict.FAIL else ExitCode.UNKNOWN
+
+
+async def _once(view: View, step_id: str, common: Common) -> None:
+    """Ask before a repetition. Raises NeedsConfirmation where nobody can be asked, or says no."""
+    from captain.commands.shared.asking import ask
+    from captain.errors import NeedsConfirmation
+    from captain.run import allowed
+    from captain.run.status import status
+
+    found = view.step(step_id)
+    if found is None or not allowed.again(view, found[1]) or allowed.act(view, found[1]) is not None:
+        # What cannot be started at all is refused where it would be, with its own reason.
+        return
+    attempt = view.run.attempt_of(step_id)
+    assert attempt is not None
+    when = attempt.intent.ts[11:19] if attempt.intent.at.date() == view.now.date() else attempt.intent.ts[:16]
+    how = "is expected since" if attempt.external else "was started already at"
+    said = f"{step_id} {how} {when.replace('T', ' ')} UTC and is {status(view, found[1]).verdict}"
+    if common.no_input or not sys.stdin.isatty():
+        raise NeedsConfirmation(said, hint="--again starts it once more")
+    if (await ask(f"{said}. Start it once more? [y/N] ")).lower() not in ("y", "yes"):
+        raise NeedsConfirmation(f"{step_id} was not started once more")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -118,6 +119,54 @@ def test_a_failed_action_is_1_and_an_unseen_effect_3(shop: Shop, captain_says: C
     assert "resolve" in again.err
     ok(captain_says("resolve", "roll-out", "--not-applied", "--note", "looked at the server"))
     assert captain_says("act", "roll-out").code == 1
+
+
+def test_an_action_is_started_once_more_only_when_asked_to(opened: Shop, captain_says: Captain) -> None:
+    ok(captain_says("sign", RUN, "on-call-told", "--approve"))
+    ok(captain_says("gate", RUN, "pre", "--go", "--confirm", "production"))
+    ok(captain_says("act", RUN, "roll-out", "--confirm", "production"))
+    refused = captain_says("act", RUN, "roll-out", "--confirm", "production")
+    assert refused.code == 4
+    assert re.search(
+        r"roll-out was started already at \d\d:\d\d:\d\d UTC and is pass; --again starts it once more", refused.err
+    )
+    assert opened.effects == ["1.5.0"], "nothing was started"
+    assert captain_says("act", RUN, "roll-out", "--again").code == 4, "the environment's name is asked for all the same"
+    ok(captain_says("act", RUN, "roll-out", "--again", "--confirm", "production"))
+    assert opened.effects == ["1.5.0", "1.5.0"]
+    first, second = opened.recorded("action.intent")
+    assert second.data["retry_of"] == first.data["attempt"]
+
+
+def test_what_somebody_else_starts_is_expected_once_more_only_when_asked_to(shop: Shop, captain_says: Captain) -> None:
+    run = "run: ['{python}', deploy.py, '${{{{ release.version }}}}']"
+    shop.write(SERVICE, CHECKLIST.replace(run, "external: the pipeline deploys"))
+    ok(captain_says("trust", "-e", "staging", "--digest", digest(shop)))
+    captain_says("run", "deploy", "-r", "1.4.0", "-e", "staging", "--no-screen")
+    ok(captain_says("sign", "on-call-told", "--approve"))
+    ok(captain_says("gate", "pre", "--go"))
+    ok(captain_says("act", "roll-out"))
+    refused = captain_says("act", "roll-out")
+    assert refused.code == 4
+    assert "roll-out is expected since" in refused.err
+    assert len(shop.recorded("action.intent")) == 1
+    ok(captain_says("act", "roll-out", "--again"))
+    assert len(shop.recorded("action.intent")) == 2
+
+
+def test_what_was_not_applied_is_started_again_without_a_question(shop: Shop, captain_says: Captain) -> None:
+    """A person said that it did nothing: status names the same command once more, and it works."""
+    (shop.root / "deploy.py").write_text("import os; os.kill(os.getpid(), 9)")
+    shop.write(SERVICE, CHECKLIST.replace("within: 10s", "within: 200ms").replace("json.version ==", "json.nothing =="))
+    ok(captain_says("trust", "-e", "staging", "--digest", digest(shop)))
+    captain_says("run", "deploy", "-r", "1.5.0", "-e", "staging", "--no-screen")
+    ok(captain_says("sign", "on-call-told", "--approve"))
+    ok(captain_says("gate", "pre", "--go"))
+    assert captain_says("act", "roll-out").code == 3
+    ok(captain_says("resolve", "roll-out", "--not-applied", "--note", "looked"))
+    assert "next: captain act shop-staging-1.5.0 roll-out\n" in ok(captain_says("status")).out
+    assert captain_says("act", "roll-out").code == 3
+    assert len(shop.recorded("action.intent")) == 2
 
 
 def test_signing_is_recorded_with_evidence_and_may_be_taken_back(

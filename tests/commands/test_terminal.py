@@ -216,3 +216,15 @@ def test_a_closed_stderr_changes_no_exit_code(shop: Shop) -> None:
     )
     assert done.returncode == 0
     assert "GO" in done.stdout
+
+
+@pytest.mark.parametrize(("answer", "code", "starts"), [("n", 4, 1), ("", 4, 1), ("y", 0, 2)])
+def test_a_repeated_action_is_asked_about(
+    on_terminal: Callable[..., Terminal], deployed: str, shop: Shop, answer: str, code: int, starts: int
+) -> None:
+    terminal = on_terminal("act", deployed, "roll-out", "--confirm", "production")
+    terminal.until("Start it once more? [y/N] ")
+    assert "roll-out was started already at" in terminal.seen
+    terminal.type(answer + "\n")
+    assert terminal.code() == code
+    assert shop.effects == ["1.5.0"] * starts

@@ -132,13 +132,15 @@ def next_command(engine: Engine) -> str:
 
 
 def _for_gate(view: View, section: str, ready: Readiness) -> str:
+    from captain.run import allowed
+
     name = view.run.id
     if ready.go:
         return f"captain gate {name} {section} --go{_confirm(view)}"
     first = min(ready.unmet, key=lambda one: (one.exit_code not in (1, 3), one.exit_code))
     found = view.step(first.step) if first.step is not None else None
     step = found[1] if found is not None else None
-    if step is not None and step.action is not None and first.exit_code == 4 and view.run.attempt_of(step.id) is None:
+    if step is not None and step.action is not None and first.exit_code != 1 and not allowed.again(view, step):
         return f"captain act {name} {step.id}{_confirm(view)}"
     if first.exit_code == 4:
         return f"captain sign {name} {first.step or section} --approve"
