@@ -13,7 +13,6 @@ from textual.binding import BindingType
 from textual.containers import Container, Horizontal, Vertical
 from textual.content import Content
 from textual.screen import Screen
-from textual.widgets import OptionList
 from textual.worker import WorkType
 
 from captain.errors import CaptainError
@@ -171,8 +170,11 @@ class BridgeScreen(Screen[None]):
     def selected(self) -> Run | None:
         """The run under the cursor of the list that has the focus."""
         focused = self._recent if self._recent.has_focus else self._open
+        return self._run(focused.current)
+
+    def _run(self, name: str | None) -> Run | None:
         runs = [] if self.sight is None else [*self.sight.open, *self.sight.recent]
-        return next((run for run in runs if run.id == focused.current), None)
+        return next((run for run in runs if run.id == name), None)
 
     def _draw_keys(self) -> None:
         run, sight = self.selected, self.sight
@@ -216,13 +218,14 @@ class BridgeScreen(Screen[None]):
         self.tell(None)
         self._show_state()
 
-    @on(OptionList.OptionSelected)
-    def enter_on_row(self, event: OptionList.OptionSelected) -> None:
-        event.stop()
-        self.action_resume()
+    @on(Rows.Picked)
+    def enter_on_row(self, event: Rows.Picked) -> None:
+        self._resume(self._run(event.row))
 
     def action_resume(self) -> None:
-        run = self.selected
+        self._resume(self.selected)
+
+    def _resume(self, run: Run | None) -> None:
         if run is None:
             self.tell("there is no run here")
             return

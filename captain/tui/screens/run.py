@@ -174,9 +174,9 @@ class RunScreen(RunKeys):
         if engine.view().run.ended:
             return
         if engine.changed_files() is not None:
-            await commands.changed(engine, self._ask)
+            await commands.changed(engine, self.captain.push_screen_wait)
         if engine.trust() is not None:
-            await commands.trust(engine, self._ask)
+            await commands.trust(engine, self.captain.push_screen_wait)
             self._prove()
 
     # events

@@ -7,8 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from textual import on
-from textual.screen import Screen
-from textual.widgets import OptionList
+from textual.screen import ModalScreen, Screen
 from textual.worker import WorkType
 
 from captain.errors import CaptainError, Refusal
@@ -83,19 +82,24 @@ class RunKeys(Screen[None]):
         self.verdict.tell(f"{error.message}{hint}", "error" if grave else "warning")
 
     async def _ask(self, dialog: Screen[Any]) -> Any:
+        if isinstance(self.captain.screen, ModalScreen):
+            # Keys typed faster than a dialog opens: one question at a time, the others were not asked.
+            return None
         return await self.captain.push_screen_wait(dialog)
 
     @property
     def step(self) -> Step | None:
         """The step under the cursor."""
-        name = self.checklist.step
+        return self._step_of(self.checklist.step)
+
+    def _step_of(self, name: str | None) -> Step | None:
         found = self.moment.view.step(name) if self.moment is not None and name is not None else None
         return None if found is None else found[1]
 
-    def _may(self, key: str) -> bool:
-        """Whether a key may be pressed; else its reason is said."""
+    def _may(self, key: str, step: str | None = None) -> bool:
+        """Whether a key may be pressed on a step, the one under the cursor when none is given; else why not is said."""
         self.verdict.tell(None)
-        reason = self.why_not(key)
+        reason = chances.dim(self.moment, step or self.checklist.step).get(key)
         if reason is not None:
             self.tell(reason)
             return False
@@ -103,14 +107,16 @@ class RunKeys(Screen[None]):
 
     # keys
 
-    @on(OptionList.OptionSelected, "#checklist")
-    def enter_on_row(self, event: OptionList.OptionSelected) -> None:
-        event.stop()
-        self.action_measure()
+    @on(Checklist.Picked)
+    def enter_on_row(self, event: Checklist.Picked) -> None:
+        self._measure(event.step)
 
     def action_measure(self) -> None:
-        step, engine = self.step, self.engine
-        if not self._may("run.measure") or step is None or engine is None:
+        self._measure(self.checklist.step)
+
+    def _measure(self, name: str | None) -> None:
+        step, engine = self._step_of(name), self.engine
+        if not self._may("run.measure", name) or step is None or engine is None:
             return
         if chances.by_hand(step):
             self.work(partial(commands.sign, engine, self._ask, step), "dialog")

@@ -42,6 +42,12 @@ class Checklist(OptionList):
 
         step: str
 
+    @dataclass
+    class Picked(Message):
+        """Enter was pressed on this step."""
+
+        step: str
+
     def __init__(self, look: Look) -> None:
         super().__init__(id="checklist", classes="panel list", markup=False)
         self.look = look
@@ -240,16 +246,22 @@ class Checklist(OptionList):
             pieces.append(say("[ ] section", "muted"))
         self.border_subtitle = paint(join(pieces, " · "))
 
-    def on_option_list_option_highlighted(self, event: OptionList.OptionHighlighted) -> None:
-        event.stop()
-        step = (event.option_id or "").removeprefix("step-")
-        if self._drawing or not step or step == self.step:
+    def watch_highlighted(self, highlighted: int | None) -> None:
+        """Called at once, so that a key typed ahead acts on the row it stands on and not on the one before."""
+        super().watch_highlighted(highlighted)
+        step = self._rows[highlighted].id if highlighted is not None and highlighted < len(self._rows) else None
+        if self._drawing or step is None or step == self.step:
             return
         before, self.step = self.step, step
         for index, row in enumerate(self._rows):
             if row.id is not None and row.id in (before, step):
                 self.replace_option_prompt_at_index(index, self._prompt(row))
         self.post_message(self.Chosen(step))
+
+    def action_select(self) -> None:
+        """Enter, or a click: on this step, wherever the cursor is when the screen hears of it."""
+        if self.highlighted is not None and self.step is not None:
+            self.post_message(self.Picked(self.step))
 
     def tick(self) -> None:
         """The next frame of the spinner, on rows that run and nowhere else."""

@@ -29,6 +29,12 @@ class Rows(OptionList):
 
         row: str | None
 
+    @dataclass
+    class Picked(Message):
+        """Enter was pressed on this row."""
+
+        row: str
+
     def __init__(self, look: Look, ident: str, title: str) -> None:
         super().__init__(id=ident, classes="panel list", markup=False)
         self.look = look
@@ -72,16 +78,24 @@ class Rows(OptionList):
         bar = self.look.say("▌", "hand") if name == self.current else Content(" ")
         return self.look.paint(lines(Content.assemble(bar, row) for row in draw(max(10, width)).split("\n")))
 
-    def on_option_list_option_highlighted(self, event: OptionList.OptionHighlighted) -> None:
-        event.stop()
-        name = (event.option_id or "").removeprefix("row-")
-        if self._drawing or not name or name == self.current:
+    def watch_highlighted(self, highlighted: int | None) -> None:
+        """Called at once, so that a key typed ahead acts on the row it stands on and not on the one before."""
+        super().watch_highlighted(highlighted)
+        if self._drawing or highlighted is None or highlighted >= len(self._draws):
+            return
+        name = self._draws[highlighted][0]
+        if name == self.current:
             return
         before, self.current = self.current, name
         for index, (row, draw) in enumerate(self._draws):
             if row in (before, name):
                 self.replace_option_prompt_at_index(index, self._prompt(row, draw))
         self.post_message(self.Moved(name))
+
+    def action_select(self) -> None:
+        """Enter, or a click: on this row, wherever the cursor is when the screen hears of it."""
+        if self.highlighted is not None and self.current is not None:
+            self.post_message(self.Picked(self.current))
 
     def on_focus(self) -> None:
         self.post_message(self.Moved(self.current))
