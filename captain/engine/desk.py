@@ -19,7 +19,7 @@ from captain.errors import AppendUnknown, CaptainError, LogError, Refusal
 from captain.events import Actor, Draft, Event, LockSeen, Recorded, Stopped
 from captain.lock import Lock
 from captain.masking import Masker
-from captain.run import Run, apply, fold
+from captain.run import Run, SignOff, apply, fold
 from captain.run.view import View
 
 if TYPE_CHECKING:
@@ -90,6 +90,7 @@ class Desk:
         self.change: FileChange | None = None
         self.inputs: dict[str, str] = {}
         self.last: dict[str, Mapping[str, Mapping[str, Any]]] = {}
+        self.carried: tuple[SignOff, ...] = ()
         self.neighbours: set[str] = set()
         """Other runs that ever held this environment's lock."""
         self.deployed = 0
@@ -140,6 +141,7 @@ class Desk:
             stopped=self.stopped,
             untrusted=self.untrusted,
             deployed=self.deployed,
+            carried=self.carried,
         )
 
     @property

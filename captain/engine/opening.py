@@ -54,6 +54,7 @@ async def open_run(desk: Desk, version: str | None, commit: str | None, images: 
 
     await desk.start(build, blobs)
     desk.last = earlier.last
+    desk.carried = tuple(earlier.carried.values())
     decide_skipped(desk)
     return desk.open_run().id
 
@@ -118,6 +119,7 @@ async def resume(desk: Desk, run_id: str, *, quiet: bool = False) -> str:
     await trusted(desk)
     earlier = await desk.on_log(lambda: earlier_runs(desk))
     desk.last = earlier.last
+    desk.carried = tuple(earlier.carried.values())
     decide_skipped(desk)
     if not quiet and not run.ended and not desk.read_only:
         data = {"pid": os.getpid(), "files_changed": desk.change is not None}

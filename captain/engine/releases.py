@@ -12,7 +12,7 @@ from captain.engine.way_back import release_data
 from captain.errors import CaptainError, Refusal, UsageError
 from captain.fields import VERSION_PATTERN
 from captain.release import Image, Release
-from captain.run import Run, fold
+from captain.run import Run, SignOff, fold
 
 if TYPE_CHECKING:
     from captain.engine.desk import Desk
@@ -28,6 +28,9 @@ class Earlier:
         self.completed: Run | None = None
         self.runs: list[Run] = []
         self.last: dict[str, Mapping[str, Any]] = {}
+        self.carried: dict[tuple[str, str], SignOff] = {}
+        """Approvals with an expiry, the newest of each step and person."""
+        self.settled: set[tuple[str, str]] = set()
 
 
 def earlier_runs(desk: Desk) -> Earlier:
@@ -42,6 +45,8 @@ def earlier_runs(desk: Desk) -> Earlier:
         if run is None:
             continue
         found.runs.append(run)
+        if run.checklist == desk.target.checklist.checklist and (desk.run is None or run.id != desk.run.id):
+            _carry(found, run)
         if not run.ended and run.checklist == desk.target.checklist.checklist:
             found.open.append(run)
         if run.state == "completed" and found.completed is None:
@@ -50,6 +55,18 @@ def earlier_runs(desk: Desk) -> Earlier:
         if found.completed is not None and len(found.runs) >= 50:
             break
     return found
+
+
+def _carry(found: Earlier, run: Run) -> None:
+    decided = {(one.target, one.by.casefold()): one for one in run.sign_offs if one.on == "step"}
+    standing = {one.seq for target, _ in decided for one in run.signed("step", target)}
+    for key, one in decided.items():
+        # What a person decided later, in whatever run, is their word; a reject or a withdrawal ends the approval.
+        if key not in found.settled:
+            found.settled.add(key)
+            good = one.meaning == "approve" and one.seq in standing and one.seq not in run.lapsed
+            if good and one.expires is not None:
+                found.carried[key] = one
 
 
 def _last(desk: Desk, run: Run) -> dict[str, Mapping[str, Any]]:

@@ -13,6 +13,13 @@ if TYPE_CHECKING:
     from captain.checklist import SignOffRule, Step
 
 
+def signed(view: View, step: Step) -> list[SignOff]:
+    """The newest sign-off of each person on a step: this run's, else one that carries over from an earlier run."""
+    mine = view.run.signed("step", step.id)
+    decided = {one.by.casefold() for one in view.run.sign_offs if (one.on, one.target) == ("step", step.id)}
+    return [*mine, *(one for one in view.carried if one.target == step.id and one.by.casefold() not in decided)]
+
+
 def stands(view: View, step: Step, one: SignOff, verdict: Verdict) -> bool:
     """Whether a sign-off still holds: same definition, not expired, verdict no worse than the one seen."""
     if one.event.data["definition"] != view.definitions.get(step.id) or one.seq in view.run.lapsed:

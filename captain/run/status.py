@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 from captain.measurement import Verdict
 from captain.run import Attempt, Result, SignOff, Waiver
 from captain.run.facts import worse
-from captain.run.signing import asked_for, fits, may_reject, may_sign, missing, stands
+from captain.run.signing import asked_for, fits, may_reject, may_sign, missing, signed, stands
 from captain.run.view import View, section_state
 
 if TYPE_CHECKING:
@@ -197,7 +197,7 @@ def _signed(view: View, step: Step, found: Status) -> Status:
     """Which sign-offs stand, which lapsed, whose are missing."""
     valid: list[SignOff] = []
     lapsed: list[SignOff] = []
-    for one in view.run.signed("step", step.id):
+    for one in signed(view, step):
         (valid if stands(view, step, one, found.verdict) else lapsed).append(one)
     rejects = [one for one in valid if one.meaning == "reject" and may_reject(view, step.sign_off, one.by)]
     rejected = rejects[0] if rejects else None

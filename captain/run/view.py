@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from captain.run import Run
+from captain.run import Run, SignOff
 
 if TYPE_CHECKING:
     from captain.checklist import Section, Step, Target
@@ -40,6 +40,8 @@ class View:
     """Whether the files' commands were not accepted yet."""
     deployed: int = 0
     """Number of the newest entry by which another run changed this environment; 0 for none."""
+    carried: tuple[SignOff, ...] = ()
+    """Approvals of earlier runs whose time is not over: they were given for longer than one release."""
 
     @property
     def section(self) -> Section | None:

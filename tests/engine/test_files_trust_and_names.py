@@ -437,3 +437,24 @@ async def test_many_captains_in_a_row_leave_the_run_as_it_was(shop: Shop) -> Non
             assert dict(engine.run.results) == dict(live.results)
             assert engine.run.sign_offs == live.sign_offs
             assert engine.view().lock_mine is False
+
+
+async def test_an_approval_with_a_time_carries_over_to_the_next_release_and_one_without_does_not(shop: Shop) -> None:
+    lasting = "manual: Tell the on-call engineer.\n        sign_off: {{ valid_for: 7d }}"
+    more = "\n      - id: told-again\n        title: Told again\n        manual: Tell them again."
+    changed(shop, ("manual: Tell the on-call engineer.", lasting + more))
+    async with captain(shop, "1.4.1") as engine:
+        await engine.sign("on-call-told", "approve", "for the whole week")
+        await engine.sign("told-again", "approve", "for tonight")
+        await engine.abort("not tonight")
+    async with captain(shop, "1.5.0") as engine:
+        assert found(engine, "on-call-told").counts
+        assert not found(engine, "told-again").counts
+        await engine.sign("on-call-told", "reject", "not this time")
+        assert found(engine, "on-call-told").rejected is not None
+        await engine.abort("not tonight")
+    async with captain(shop, "1.6.0") as engine:
+        assert not found(engine, "on-call-told").counts, "the newest word of a person is their word"
+    changed(shop, ("manual: Tell the on-call engineer.", lasting.replace("engineer", "team") + more))
+    async with captain(shop, "1.7.0") as engine:
+        assert not found(engine, "on-call-told").counts
