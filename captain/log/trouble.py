@@ -12,7 +12,7 @@ BUSY_SECONDS = 30
 UNREADABLE = (sqlite3.Error, UnicodeError)
 """What reading a database may raise: the names in a damaged one need not even be text."""
 _LITTLE = 1024 * 1024
-_CORRUPT = "captain verify says what is left; a backup is made with captain log backup"
+_CORRUPT = "copy the file and the folder beside it away, then look: captain verify says what is still good"
 
 
 def primary_code(error: BaseException) -> int:

@@ -217,6 +217,12 @@ def test_every_cause_has_a_sentence_and_a_way_on(tmp_path: Path, code: int, caus
     assert error.hint
 
 
+def test_a_damaged_log_is_told_what_a_person_can_do_now(tmp_path: Path) -> None:
+    hint = explain(error_of(sqlite3.SQLITE_CORRUPT), tmp_path / "log", "read").hint or ""
+    assert "copy the file and the folder beside it away" in hint
+    assert "captain verify says what is still good" in hint
+
+
 def test_the_settings_are_those_that_survive_a_power_cut(ten: Path) -> None:
     connection = connections.connect(ten, writing=True)
     wanted = {
