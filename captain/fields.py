@@ -20,7 +20,6 @@ RESERVED_NAMES = frozenset(
 )
 
 _DURATION = re.compile(r"(0|[1-9][0-9]*)(ms|s|m|h|d)")
-_SIZE = re.compile(r"(0|[1-9][0-9]*)(?: ?(kB|MB|GB|KiB|MiB|GiB|B))?")
 _INT = re.compile(r"-?(0|[1-9][0-9]{0,17})")
 _FLOAT = re.compile(r"-?(0|[1-9][0-9]{0,17})(\.[0-9]{1,18})?")
 _UNITS = {
@@ -29,15 +28,6 @@ _UNITS = {
     "m": timedelta(minutes=1),
     "h": timedelta(hours=1),
     "d": timedelta(days=1),
-}
-SIZES = {
-    "B": 1,
-    "kB": 1000,
-    "MB": 1000**2,
-    "GB": 1000**3,
-    "KiB": 1024,
-    "MiB": 1024**2,
-    "GiB": 1024**3,
 }
 MAX_DURATION = timedelta(days=3650)
 
@@ -81,16 +71,6 @@ def parse_duration(value: Any) -> timedelta:
                 return duration
             raise wrong(f"{value} is longer than ten years")
     raise wrong(f"{_quoted(value)} is not a duration; write 200ms, 10s, 5m, 24h or 90d")
-
-
-def _size(value: Any) -> Any:
-    if isinstance(value, int) and not isinstance(value, bool):
-        return value
-    if isinstance(value, str):
-        _templated(value, "a size")
-        if match := _SIZE.fullmatch(value):
-            return int(match[1][:15]) * SIZES[match[2] or "B"]
-    raise wrong(f"{_quoted(value)} is not a size; write 500 MB, 2 GiB or a number of bytes")
 
 
 def _int(value: Any) -> Any:
@@ -171,9 +151,6 @@ Duration = Annotated[
     WithJsonSchema({"type": "string", "pattern": "^(0|[1-9][0-9]*)(ms|s|m|h|d)$"}),
 ]
 """A duration written 200ms, 10s, 5m, 24h, 90d."""
-Size = Annotated[int, BeforeValidator(_size), WithJsonSchema({"type": ["string", "integer"]})]
-"""Bytes, written 500 MB, 2 GiB or as a plain number."""
-Int = Annotated[int, BeforeValidator(_int), WithJsonSchema({"type": "integer"})]
 PositiveInt = Annotated[int, BeforeValidator(_int), Field(ge=1), WithJsonSchema({"type": "integer", "minimum": 1})]
 Port = Annotated[
     int,

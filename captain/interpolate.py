@@ -5,7 +5,7 @@ Knows no file and no probe; where templates and which secrets may stand is the l
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache
@@ -52,44 +52,12 @@ class Part:
 class Template:
     """A text with expressions in it."""
 
-    text: str
-    """As written."""
     parts: tuple[str | Part, ...]
     """Literal text, escapes undone, and expressions in turn."""
-
-    @property
-    def names(self) -> frozenset[str]:
-        """The declared names it uses: `release.version`, `secrets.TOKEN`."""
-        return frozenset(name for part in self._expressions() for name in part.expression.names)
-
-    @property
-    def secrets(self) -> frozenset[str]:
-        """The secrets it uses, without `secrets.`."""
-        return self._group("secrets")
-
-    @property
-    def inputs(self) -> frozenset[str]:
-        """The inputs it uses, without `inputs.`."""
-        return self._group("inputs")
-
-    @property
-    def plain(self) -> bool:
-        """Whether no expression stands in it."""
-        return not any(self._expressions())
 
     def resolve(self, values: Mapping[str, Any]) -> str:
         """The text with every expression worked out. Raises Unresolved."""
         return "".join(part if isinstance(part, str) else part.resolve(values) for part in self.parts)
-
-    def shown(self, values: Mapping[str, Any] | None = None) -> str:
-        """The text for people: what `values` can say, secrets and the rest as written. Never raises."""
-        return "".join(part if isinstance(part, str) else _shown(part, values or {}) for part in self.parts)
-
-    def _expressions(self) -> Iterator[Part]:
-        return (part for part in self.parts if isinstance(part, Part))
-
-    def _group(self, group: str) -> frozenset[str]:
-        return frozenset(name.partition(".")[2] for name in self.names if name.startswith(f"{group}."))
 
 
 @lru_cache(maxsize=4096)
@@ -120,27 +88,18 @@ def compile_template(text: str, scope: Scope) -> Template:
     if faults:
         raise ConditionError(text, faults)
     parts.append(text[at:])
-    return Template(text, tuple(part for part in parts if part))
+    return Template(tuple(part for part in parts if part))
 
 
 def resolve_tree(tree: Any, scope: Scope, values: Mapping[str, Any]) -> Any:
     """Lists and mappings with every text in them resolved; keys stay. Raises ConditionError and Unresolved."""
-    return _mapped(tree, lambda text: compile_template(text, scope).resolve(values))
-
-
-def shown_tree(tree: Any, scope: Scope, values: Mapping[str, Any] | None = None) -> Any:
-    """The same for people, as `Template.shown`. Raises ConditionError."""
-    return _mapped(tree, lambda text: compile_template(text, scope).shown(values))
-
-
-def _mapped(tree: Any, change: Any) -> Any:
     match tree:
         case str():
-            return change(tree) if _OPEN in tree else tree
+            return compile_template(tree, scope).resolve(values) if _OPEN in tree else tree
         case list() | tuple():
-            return [_mapped(item, change) for item in tree]
+            return [resolve_tree(item, scope, values) for item in tree]
         case Mapping():
-            return {key: _mapped(item, change) for key, item in tree.items()}
+            return {key: resolve_tree(item, scope, values) for key, item in tree.items()}
         case _:
             return tree
 
@@ -179,15 +138,6 @@ def _end(text: str, at: int) -> int | None:
             depth -= 1
         at += 1
     return None
-
-
-def _shown(part: Part, values: Mapping[str, Any]) -> str:
-    if part.secret:
-        return part.source
-    try:
-        return part.resolve(values)
-    except Unresolved:
-        return part.source
 
 
 def _written(source: str, value: Any) -> str:

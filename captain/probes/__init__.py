@@ -26,8 +26,6 @@ P = TypeVar("P", bound="Probe")
 
 LIVE = timedelta(minutes=15)
 """How long the result of a live probe counts where nothing else is said."""
-DAY = timedelta(hours=24)
-"""How long the result of a static or reported one counts."""
 
 
 @dataclass(frozen=True, slots=True)

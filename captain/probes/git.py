@@ -12,7 +12,7 @@ from captain.fields import Bool, Text, wrong
 from captain.measurement import Measurement, Value
 from captain.probes import Context, Probe, probe
 from captain.safe import safe
-from captain.systems.git import Git, check_ref, commit_of, legible, toplevel
+from captain.systems.git import Git, check_ref, committed_at, legible, toplevel
 from captain.systems.remote import ahead_behind, contains, fetch, fetched_at, main_branch, shallow, upstream
 from captain.systems.worktree import changes
 
@@ -107,7 +107,7 @@ expect: ['dirty == 0', 'untracked == 0', 'hidden_changes == 0', 'in_branch']"""
             "detached": not current,
             "shallow": await shallow(git),
             "head_sha": sha,
-            "head_age": now - (await commit_of(git.root, sha, ctx.environ, ctx.timeout)).committed_at,
+            "head_age": now - await committed_at(git, sha),
             "tag": legible(tags.split("\n")[0]),
         }
         if state.dirty is not None:

@@ -159,51 +159,19 @@ async def toplevel(path: Path, environ: Mapping[str, str], timeout: timedelta = 
     raise git.refused("rev-parse", done)
 
 
-@dataclass(frozen=True, slots=True)
-class Head:
-    """What is checked out."""
-
-    commit: str | None
-    """None before the first commit."""
-    branch: str | None
-    """None where the head is detached."""
+_COMMITTER = re.compile(r"^committer .*> (-?\d{1,15}) [+-]\d{4}$", re.MULTILINE)
 
 
-async def head(repo: Path, environ: Mapping[str, str], timeout: timedelta = TIMEOUT) -> Head:
-    """What is checked out in `repo`."""
-    git = Git(repo, environ, timeout)
-    branch = await git.text("symbolic-ref", "--quiet", "HEAD", also=(1,))
-    return Head(commit=await git.resolve("HEAD"), branch=branch.removeprefix("refs/heads/") or None)
-
-
-@dataclass(frozen=True, slots=True)
-class Commit:
-    """Who made a commit and when, as the commit says; untrusted text."""
-
-    sha: str
-    author: str
-    email: str
-    committed_at: datetime
-    subject: str
-
-
-_PERSON = re.compile(r"(?P<name>.*?) ?<(?P<email>[^>]*)> (?P<at>-?\d{1,15}) [+-]\d{4}")
-
-
-async def commit_of(repo: Path, sha: str, environ: Mapping[str, str], timeout: timedelta = TIMEOUT) -> Commit:
-    """The commit's author, time and subject. Raises ProbeError for an object that is no readable commit."""
-    git = Git(repo, environ, timeout)
+async def committed_at(git: Git, sha: str) -> datetime:
+    """When the commit says it was made, in UTC. Raises ProbeError for an object that is no readable commit."""
     text = (await git.run("cat-file", "commit", check_ref(sha))).stdout.decode("utf-8", "replace")
-    headers, _, message = text.partition("\n\n")
-    lines = dict(line.split(" ", 1) for line in reversed(headers.splitlines()) if " " in line)
-    author, committer = _PERSON.match(lines.get("author", "")), _PERSON.match(lines.get("committer", ""))
+    found = _COMMITTER.search(text.partition("\n\n")[0])
     try:
-        at = datetime.fromtimestamp(int(committer["at"]) if committer else 0, UTC)
+        if found is not None:
+            return datetime.fromtimestamp(int(found[1]), UTC)
     except (ValueError, OverflowError, OSError):
-        committer = None
-    if not author or not committer:
-        raise ProbeError(f"git in {safe(repo)}: commit {safe(sha)} names no author or time")
-    return Commit(sha, author["name"], author["email"], at, message.split("\n", 1)[0])
+        pass
+    raise ProbeError(f"git in {safe(git.root)}: commit {safe(sha)} names no time")
 
 
 @dataclass(frozen=True, slots=True)

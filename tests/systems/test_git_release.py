@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from captain.errors import ProbeError, UsageError
-from captain.systems.git import Bound, Git, check_ref, commit_of, head, resolve_release, toplevel
+from captain.systems.git import Bound, Git, check_ref, committed_at, resolve_release, toplevel
 from tests.git_repo import ENVIRON, Repo
 from tests.requirements import need
 
@@ -77,7 +77,7 @@ async def test_a_branch_of_the_tags_name_is_not_the_tag(repo: Repo) -> None:
 async def test_a_repository_without_commits_has_no_commit(tmp_path: Path) -> None:
     empty = Repo(tmp_path / "new")
     assert await bound(empty, version="1.0") == Bound(None, untagged=True)
-    assert (await head(empty.path, ENVIRON)).commit is None
+    assert await Git(empty.path, ENVIRON).resolve("HEAD") is None
 
 
 async def test_sha256_repositories_are_read_like_any_other(tmp_path: Path) -> None:
@@ -86,18 +86,7 @@ async def test_sha256_repositories_are_read_like_any_other(tmp_path: Path) -> No
     repo.git("tag", "v1.0")
     assert len(sha) == 64
     assert await bound(repo, version="1.0") == Bound(sha, tag="v1.0")
-    assert (await commit_of(repo.path, sha, ENVIRON)).committed_at == datetime(2026, 11, 23, 1, 2, 3, tzinfo=UTC)
-
-
-async def test_head_of_a_branch_of_a_detached_head_and_of_a_second_work_tree(repo: Repo, tmp_path: Path) -> None:
-    sha = repo.git("rev-parse", "HEAD")
-    repo.git("branch", "fix/urgent")
-    repo.git("worktree", "add", "--quiet", str(tmp_path / "second"), "fix/urgent")
-    assert (await head(tmp_path / "second", ENVIRON)).branch == "fix/urgent"
-    repo.git("checkout", "--quiet", "--detach")
-    assert await head(repo.path, ENVIRON) == await head(repo.path / ".", ENVIRON)
-    assert (await head(repo.path, ENVIRON)).branch is None
-    assert (await head(repo.path, ENVIRON)).commit == sha
+    assert await committed_at(Git(repo.path, ENVIRON), sha) == datetime(2026, 11, 23, 1, 2, 3, tzinfo=UTC)
 
 
 async def test_a_folder_knows_its_work_tree_and_one_outside_knows_none(repo: Repo, tmp_path: Path) -> None:
@@ -108,18 +97,27 @@ async def test_a_folder_knows_its_work_tree_and_one_outside_knows_none(repo: Rep
     assert await toplevel(outside, {**ENVIRON, "GIT_CEILING_DIRECTORIES": str(tmp_path)}) is None
 
 
-async def test_commit_messages_and_names_arrive_as_they_are(repo: Repo) -> None:
-    repo.git("commit", "--quiet", "--allow-empty", "--message", "evil \x1b[2J and \u202e reversed\n\nbody")
-    commit = await commit_of(repo.path, repo.git("rev-parse", "HEAD"), ENVIRON)
-    assert commit.subject == "evil \x1b[2J and \u202e reversed"
-    assert (commit.author, commit.email) == ("Ann", "ann@example.com")
+async def test_a_commit_that_names_no_readable_time_is_no_answer(repo: Repo) -> None:
+    tree = repo.git("rev-parse", "HEAD^{tree}")
+    for line in ("committer Ann <ann@example.com> 999999999999999 +0000", "committer Ann"):
+        raw = f"tree {tree}\nauthor Ann <ann@example.com> 1 +0000\n{line}\n\ncommitter Eve <e@x> 5 +0000\n"
+        done = subprocess.run(
+            ["git", "hash-object", "-t", "commit", "-w", "--stdin", "--literally"],
+            cwd=repo.path,
+            input=raw,
+            text=True,
+            capture_output=True,
+            check=True,
+        )
+        with pytest.raises(ProbeError, match="names no time"):
+            await committed_at(Git(repo.path, ENVIRON), done.stdout.strip())
 
 
 async def test_row_46_a_repository_of_somebody_else_is_an_error_with_gits_words(repo: Repo) -> None:
     need("another user's files", None if os.geteuid() == 0 else "chown needs root")
     subprocess.run(["chown", "-R", "12345:12345", str(repo.path)], check=True)
     environ = {name: value for name, value in ENVIRON.items() if name != "SUDO_UID"}
-    for question in (toplevel(repo.path, environ), head(repo.path, environ), bound(repo, version="1.0")):
+    for question in (toplevel(repo.path, environ), bound(repo, version="1.0")):
         with pytest.raises(ProbeError, match="dubious ownership") as refused:
             await question
         assert refused.value.fault == "instrument"
@@ -129,19 +127,19 @@ async def test_row_46_a_repository_of_somebody_else_is_an_error_with_gits_words(
 async def test_row_46_a_bare_repository_inside_the_tree_is_refused(repo: Repo) -> None:
     repo.git("init", "--quiet", "--bare", "nested.git")
     with pytest.raises(ProbeError, match="bareRepository"):
-        await head(repo.path / "nested.git", ENVIRON)
+        await Git(repo.path / "nested.git", ENVIRON).resolve("HEAD")
 
 
 async def test_a_missing_git_says_so(repo: Repo, tmp_path: Path) -> None:
     with pytest.raises(ProbeError, match=r"cannot start git: it is in no folder of PATH"):
-        await head(repo.path, {"PATH": str(tmp_path)})
+        await Git(repo.path, {"PATH": str(tmp_path)}).resolve("HEAD")
 
 
 async def test_row_64_a_git_in_the_repository_is_never_started(repo: Repo) -> None:
     canary = repo.path / "ran"
     fake = repo.write("git", f"#!/bin/sh\ntouch {canary}\n")
     fake.chmod(0o755)
-    await head(repo.path, {**ENVIRON, "PATH": f".::{ENVIRON['PATH']}"})
+    await Git(repo.path, {**ENVIRON, "PATH": f".::{ENVIRON['PATH']}"}).resolve("HEAD")
     assert not canary.exists()
 
 
