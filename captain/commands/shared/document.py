@@ -11,12 +11,13 @@ from captain import __version__
 from captain.clock import stamp
 from captain.commands.shared.outcome import Outcome, SectionOutcome, StepOutcome
 from captain.loader.sheets import SERVICE_FILES
-from captain.run import Attempt, SignOff
+from captain.run import Attempt, Run, SignOff
 from captain.run.gates import readiness
 from captain.run.view import View, section_state
 
 if TYPE_CHECKING:
     from captain.checklist import Step
+    from captain.release import Release
 
 
 def document(view: View, outcome: Outcome, *, duration_ms: int, recorded: bool = True) -> dict[str, Any]:
@@ -28,12 +29,7 @@ def document(view: View, outcome: Outcome, *, duration_ms: int, recorded: bool =
         "checklist": {"id": run.checklist, "sha256": _checklist_digest(view)},
         "service": run.service,
         "environment": run.environment,
-        "release": {
-            "version": run.release.version,
-            "commit": run.release.commit,
-            "tag": run.release.tag,
-            "untagged": run.release.untagged,
-        },
+        "release": _release(run),
         "verdict": outcome.verdict.value,
         "exit_code": outcome.exit_code,
         "started_at": run.start.ts,
@@ -82,6 +78,35 @@ def elapsed_ms(view: View) -> int:
     return max(round((end - view.run.start.at).total_seconds() * 1000), 0)
 
 
+def _release(run: Run) -> dict[str, Any]:
+    own, before = run.release, run.previous
+    previous = None
+    if before is not None:
+        previous = {
+            "version": before.version,
+            "commit": before.commit,
+            **_images(before),
+            "source": run.previous_source,
+            "differs": run.previous_differs,
+        }
+    return {
+        "version": own.version,
+        "commit": own.commit,
+        "tag": own.tag,
+        "untagged": own.untagged,
+        **_images(own),
+        "previous": previous,
+    }
+
+
+def _images(release: Release) -> dict[str, dict[str, str]]:
+    """What conditions see under the same names."""
+    return {
+        "images": {name: one.pinned for name, one in release.images.items()},
+        "digests": {name: one.digest for name, one in release.images.items()},
+    }
+
+
 def _checklist_digest(view: View) -> str | None:
     return next((str(one["sha256"]) for one in view.run.files if one["path"] not in SERVICE_FILES), None)
 
@@ -100,6 +125,7 @@ def _step(view: View, one: StepOutcome) -> dict[str, Any]:
     step, found = one.step, one.found
     result = found.result
     data = result.event.data if result is not None else None
+    evidence = _evidence(data)
     max_age = result.max_age_ms if result is not None else 0
     return {
         "id": step.id,
@@ -118,9 +144,10 @@ def _step(view: View, one: StepOutcome) -> dict[str, Any]:
             for one in (result.conditions if result is not None else ())
         ],
         "message": found.message,
-        "evidence_sha256": _evidence(data),
+        "evidence_sha256": next((one["sha256"] for one in evidence), None),
+        "evidence": evidence,
         "signed": [_signed(view, one, one in found.lapsed) for one in (*found.signed, *found.lapsed)],
-        "waits": list(found.waits),
+        "waits": [role or "anybody" for role in found.waits],
         "waiver": None
         if found.waiver is None
         else {
@@ -142,11 +169,10 @@ def kind_of(step: Step) -> str:
     return ", ".join(kinds) or "alias"
 
 
-def _evidence(data: Any) -> str | None:
-    """The digest of what the first probe saw; each probe's own stands in the log's entry."""
-    if data is None or not data["probes"]:
-        return None
-    return str(data["probes"][0]["evidence"])
+def _evidence(data: Any) -> list[dict[str, str]]:
+    """The digests of what the probes saw, each under the probe's name."""
+    probes = data["probes"] if data is not None else ()
+    return [{"probe": one["name"], "kind": one["kind"], "sha256": one["evidence"]} for one in probes]
 
 
 def _signed(view: View, one: SignOff, lapsed: bool) -> dict[str, Any]:
