@@ -10,6 +10,7 @@ from xml.etree import ElementTree
 import pytest
 
 from tests.commands.conftest import Captain, as_published, digest
+from tests.git_repo import Repo
 from tests.shop import SERVICE, Shop
 
 LISTED = """\
@@ -53,8 +54,32 @@ def test_a_broken_service_is_a_no_go_with_the_condition_that_failed(shop: Shop, 
     said = captain_says("check", "deploy", "-e", "staging", "--no-manual")
     assert said.code == 1
     assert "✗ FAIL     Checkout works" in said.out
-    assert "status == 200   status = 500" in said.out
+    assert "Checkout works  status == 200: status = 500\n" in said.out
     assert "NO-GO" in said.out
+
+
+def test_a_condition_that_failed_is_told_once_for_its_step_and_once_as_the_reason(
+    shop: Shop, captain_says: Captain
+) -> None:
+    steps(
+        shop,
+        f"- {{{{ id: one, title: One, {url('/healthz')}, expect: [status == 201, json.nothing == 1] }}}}",
+    )
+    said = captain_says("check", "deploy", "-e", "staging")
+    table, reasons = said.out.split("NO-GO")
+    assert table.count("status = 200") == 1
+    assert table.count("json.nothing == 1") == 1, "the condition that the message leaves out has a line of its own"
+    assert reasons.count("status = 200") == 1
+
+
+def test_a_check_is_headed_as_a_run_is(shop: Shop, captain_says: Captain) -> None:
+    commit = Repo(shop.root).commit()
+    said = captain_says("check", "deploy", "-e", "staging", "-r", "1.5.0")
+    run = captain_says("run", "deploy", "-r", "1.5.0", "-e", "staging", "--no-screen").out.strip()
+    first = f"shop › staging › 1.5.0 {commit[:7]}  deploy"
+    for text in (said.out, captain_says("status", run).out, captain_says("show", run).out):
+        assert text.splitlines()[0] == first
+    assert captain_says("check", "deploy", "-e", "staging").out.splitlines()[0] == first.replace("1.5.0 ", "")
 
 
 def test_a_person_is_waited_for_with_4(shop: Shop, captain_says: Captain) -> None:

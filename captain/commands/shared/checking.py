@@ -222,8 +222,7 @@ def _bytes(form: str, result: dict[str, Any]) -> bytes:
 
 def _show(found: Outcome, result: dict[str, Any]) -> None:
     release = result["release"]
-    label = release["version"] or (release["commit"] or "")[:7]
-    shown = f" › {label}" if label else ""
-    line((f"{result['service']} › {result['environment']}{shown}", "strong"), f"  {result['checklist']['id']}")
+    names = result["service"], result["environment"], release["version"], release["commit"], result["checklist"]["id"]
+    line((pages.heading(*names), "strong"))
     pages.steps(found)
     pages.verdict(found)
