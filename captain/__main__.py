@@ -13,7 +13,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     import click
 
     from captain import diagnostics
-    from captain.commands.shared.group import verbs
+    from captain.commands.shared.group import NoReader, verbs
     from captain.commands.shared.options import Common
 
     arguments = list(sys.argv[1:] if argv is None else argv)
@@ -23,12 +23,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     diagnostics.configure()
     try:
         done = verbs.main(arguments, prog_name="captain", standalone_mode=False, obj=common)
-        sys.stdout.flush()
     except click.exceptions.Exit as leaving:
         return leaving.exit_code
     except click.ClickException as problem:
         return _usage(problem)
-    except BrokenPipeError:
+    except NoReader:
         return _no_reader()
     except (KeyboardInterrupt, click.Abort):
         from captain.diagnostics import ExitCode, warn
@@ -63,11 +62,11 @@ def _usage(problem: object) -> int:
 
 
 def _no_reader() -> int:
-    """Whoever read stdout is gone: what is left in its buffer must not fail again at exit."""
-    import os
+    """What is left in stdout's buffer must not fail again at exit."""
+    from captain.diagnostics import ExitCode
 
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return 141
+    return ExitCode.PIPE
 
 
 def _failed(problem: Exception, debug: bool) -> int:

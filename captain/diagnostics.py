@@ -33,6 +33,8 @@ class ExitCode(IntEnum):
     """Waits for a person."""
     HUP = 129
     INTERRUPT = 130
+    PIPE = 141
+    """Whoever read stdout is gone, so nobody was told the answer."""
     TERM = 143
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib
+import sys
+from typing import Any
 
 import click
 
@@ -10,8 +12,28 @@ from captain.commands import VERBS
 from captain.commands.shared.options import common, settle
 
 
+class NoReader(Exception):
+    """Whoever read stdout is gone. No OSError: click would make of a broken pipe a 1, which means no-go."""
+
+
 class Verbs(click.Group):
     """Finds a verb by its name in the table."""
+
+    def make_context(
+        self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
+    ) -> click.Context:
+        try:
+            return super().make_context(info_name, args, parent, **extra)
+        except BrokenPipeError as problem:
+            raise NoReader from problem
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            found = super().invoke(ctx)
+            sys.stdout.flush()
+        except BrokenPipeError as problem:
+            raise NoReader from problem
+        return found
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(VERBS)
@@ -80,6 +102,6 @@ verbs = Verbs(
     help="Walk a release: checklists, live probes, an audit log, a rollback that proves itself.\n\n"
     "Without a command: open and recent runs on the screen.",
     epilog="Exit codes: 0 go or intact, 1 no-go or tampered, 2 usage or file problem, 3 could not tell, "
-    "4 waits for a person, 130 interrupted.",
+    "4 waits for a person, 130 interrupted, 141 nobody read the answer.",
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
