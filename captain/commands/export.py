@@ -29,6 +29,7 @@ def command(ctx: click.Context, run: str | None, form: str, output: str, force: 
     """
     from captain.commands.shared.files import write_file
     from captain.commands.shared.opening import open_log
+    from captain.commands.shared.out import many
     from captain.commands.shared.runs import find, rows
     from captain.diagnostics import say
     from captain.errors import UsageError
@@ -43,7 +44,7 @@ def command(ctx: click.Context, run: str | None, form: str, output: str, force: 
         reach = _Reach(log, row)
         story = Story(reach.entries(), row.run if row is not None else None, _titles(common, log, row))
         written = write_file(output, found.entries(story), replace=force)
-    say(f"{reach.count} entries, {written.bytes} bytes" + ("" if output == "-" else f" in {output}"))
+    say(f"{many(reach.count, 'entry', 'entries')}, {written.bytes} bytes" + ("" if output == "-" else f" in {output}"))
     _record(common, form, row, reach, written)
     return 0
 

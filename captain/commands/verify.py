@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from captain.commands.shared.options import settle
-from captain.commands.shared.out import as_json, format_option, json_option, line, put
+from captain.commands.shared.out import as_json, format_option, json_option, line, many, put
 
 
 @click.command("verify")
@@ -45,7 +45,7 @@ def command(ctx: click.Context, log: str | None, form: str) -> int:
     for one in report.findings:
         line((f"{one.severity}: ", "bad" if one.severity == "finding" else "quiet"), str(one))
     words = {0: ("intact", "good"), 1: ("TAMPERED", "bad"), 2: ("not a log", "bad"), 3: ("cannot be read", "warning")}
-    count = f"  {report.entries} entries" if report.entries else ""
+    count = f"  {many(report.entries, 'entry', 'entries')}" if report.entries else ""
     root = f"  root {report.root}" if report.root else ""
     line(words[report.exit_code], count, root)
     diagnostics.detail(str(path))

@@ -7,7 +7,7 @@ import io
 import pytest
 
 from tests.commands.conftest import Captain, digest
-from tests.shop import Shop
+from tests.shop import CHECKLIST, SERVICE, Shop
 
 
 class Terminal(io.StringIO):
@@ -38,7 +38,8 @@ def test_a_person_at_the_terminal_is_asked(
 
 
 def test_what_was_accepted_is_not_asked_again_until_a_program_changes(shop: Shop, captain_says: Captain) -> None:
-    assert captain_says("trust", "--digest", digest(shop)).code == 0
+    given = captain_says("trust", "--digest", digest(shop))
+    assert (given.code, given.err) == (0, f"accepted 2 commands, {digest(shop)}\n")
     assert captain_says("trust", "--no-input").code == 0
     (shop.root / "deploy.py").write_text("print('something else')")
     assert captain_says("trust", "--no-input").code == 2
@@ -47,6 +48,11 @@ def test_what_was_accepted_is_not_asked_again_until_a_program_changes(shop: Shop
 def test_a_digest_of_other_commands_accepts_nothing(shop: Shop, captain_says: Captain) -> None:
     assert captain_says("trust", "--digest", "0" * 64).code == 2
     assert not shop.settings.log.exists()
+
+
+def test_one_command_is_one_command(shop: Shop, captain_says: Captain) -> None:
+    shop.write(SERVICE.partition("rollback:")[0], CHECKLIST)
+    assert captain_says("trust", "--digest", digest(shop)).err == f"accepted 1 command, {digest(shop)}\n"
 
 
 def test_untrusted_actions_are_not_started(shop: Shop, captain_says: Captain) -> None:

@@ -63,6 +63,15 @@ def test_checks_are_found_by_their_beginning_where_they_are_meant() -> None:
     assert find(KNOWN, "shop-staging", None, checks=True).start.data["kind"] == "check"
 
 
+def test_releases_come_before_checks_that_begin_alike() -> None:
+    known = [row("shop-staging-1.5.0", ended=True), *KNOWN]
+    assert find(known, "shop-staging", None, checks=True).run == "shop-staging-1.5.0"
+    assert find(known, "shop-staging-check", None, checks=True).start.data["kind"] == "check"
+    with pytest.raises(UsageError) as refused:
+        find([row("shop-staging-1.6.0"), *known], "shop-staging", None, checks=True)
+    assert str(refused.value) == "which run? shop-staging-1.6.0, shop-staging-1.5.0"
+
+
 def test_the_run_may_be_left_out_of_the_words() -> None:
     assert words(["pre"], "SECTION") == ("", "pre")
     assert words(["shop", "pre"], "SECTION") == ("shop", "pre")

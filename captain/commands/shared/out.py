@@ -41,6 +41,11 @@ def line(*parts: str | tuple[str, str]) -> None:
     click.echo("".join(shown).rstrip().encode(encoding, "replace").decode(encoding), color=coloured)
 
 
+def many(number: int, one: str, more: str) -> str:
+    """How many there are: 1 entry, 2 entries."""
+    return f"{number} {one if number == 1 else more}"
+
+
 @contextlib.contextmanager
 def captured() -> Iterator[io.StringIO]:
     """What is written meanwhile goes into a text instead."""

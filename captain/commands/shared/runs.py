@@ -7,14 +7,18 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from captain.errors import LogError, UsageError
+from captain.errors import LogError, NotALog, UsageError
 from captain.events import Recorded
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from captain.commands.shared.options import Common
     from captain.log.store import Log
+
+BEING_MADE = 1.0
+"""Seconds for which an empty log may become one: whoever makes it writes its first entry next."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,14 +83,16 @@ def rows(log: Log) -> list[Row]:
 def find(known: Sequence[Row], name: str | None, service: str | None, *, checks: bool = False) -> Row:
     """The run of an exact id or a unique prefix; without a name the only open one of the service.
 
-    A prefix leaves out checks unless `checks`. Raises UsageError with the list.
+    A prefix means a check only with `checks`, and where no release begins like that. Raises UsageError with the list.
     """
     exact = next((one for one in known if one.run == name), None)
     if exact is not None:
         return exact
-    meant = [one for one in known if checks or one.start.data["kind"] != "check"]
+    meant = [one for one in known if one.start.data["kind"] != "check"]
     if name is not None:
         found = [one for one in meant if one.run.startswith(name)]
+        if checks and not found:
+            found = [one for one in known if one.run.startswith(name)]
     else:
         found = [one for one in meant if one.open and service in (None, one.start.data["service"])]
     if len(found) == 1:
@@ -101,17 +107,47 @@ def find(known: Sequence[Row], name: str | None, service: str | None, *, checks:
 @contextmanager
 def reading(common: Common, *, made_later: bool = False) -> Iterator[Log | None]:
     """The log for reading; None where this user has none yet. One that was named must be there, unless `made_later`."""
-    from captain.clock import SystemClock
-    from captain.log.store import Log
-
     path = common.settings().log
     if not path.exists() and not path.is_symlink():
         if not made_later and (common.log is not None or common.environ.get("CAPTAIN_LOG")):
             raise LogError(f"there is no log at {path}", hint="the first run makes it")
         yield None
         return
-    with Log.open(path, clock=SystemClock(), read_only=True) as log:
+    with open_reading(path, common) as log:
         yield log
+
+
+def open_reading(path: Path, common: Common) -> Log:
+    """The log for reading. One that another captain is just making is waited for.
+
+    Raises LogError.
+    """
+    from time import monotonic, sleep
+
+    from captain.clock import SystemClock
+    from captain.log.store import Log
+
+    end = monotonic() + BEING_MADE
+    while True:
+        empty = _empty(path)
+        try:
+            return Log.open(path, clock=SystemClock(), read_only=True, actor=common.actor())
+        except NotALog as problem:
+            if not empty:
+                raise
+            if monotonic() >= end:
+                raise NotALog(
+                    f"the log {path} is empty: it is being made, or it is none",
+                    hint="try again; if it stays empty, name a captain log with --log",
+                ) from problem
+        sleep(0.02)
+
+
+def _empty(path: Path) -> bool:
+    try:
+        return path.stat().st_size == 0
+    except OSError:
+        return False
 
 
 def service_here(common: Common) -> str | None:
