@@ -7,10 +7,12 @@ import io
 import json
 import os
 import sqlite3
+import threading
 from pathlib import Path
 
 import pytest
 
+from captain.commands.shared import runs
 from captain.log.store import Log
 from tests.commands.conftest import Captain
 from tests.shop import Shop
@@ -58,6 +60,37 @@ def test_what_is_no_log_is_2_without_a_traceback(
     assert said.code == code
     assert "Traceback" not in said.out + said.err
     assert path.read_bytes() == content
+
+
+@pytest.mark.parametrize("words", [["status"], ["history"], ["show"], ["export", "--format", "jsonl", "-o", "-"]])
+def test_a_log_that_is_just_being_made_is_waited_for(shop: Shop, captain_says: Captain, words: list[str]) -> None:
+    """A new log is an empty file first: who reads it in that moment must not be told that it is none."""
+    shop.settings.log.parent.mkdir(mode=0o700)
+    shop.settings.log.touch(mode=0o600)
+
+    def make() -> None:
+        shop.log().close()
+
+    maker = threading.Timer(0.1, make)
+    maker.start()
+    try:
+        said = captain_says(*words)
+    finally:
+        maker.join()
+    assert "is empty" not in said.err
+    assert said.code == (2 if words == ["show"] else 0), said.err
+
+
+def test_a_log_that_stays_empty_is_not_waited_for_long(
+    shop: Shop, captain_says: Captain, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop.settings.log.parent.mkdir(mode=0o700)
+    shop.settings.log.touch(mode=0o600)
+    assert 0 < runs.BEING_MADE <= 1
+    monkeypatch.setattr(runs, "BEING_MADE", 0.05)
+    said = captain_says("status")
+    assert said.code == 2
+    assert "is empty: it is being made, or it is none; try again" in said.err
 
 
 def test_a_log_that_is_not_there_is_3(captain_says: Captain, tmp_path: Path) -> None:

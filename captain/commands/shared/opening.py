@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from captain.commands.shared.runs import Row, find, rows
+from captain.commands.shared.runs import Row, find, open_reading, rows
 from captain.diagnostics import warn
 from captain.errors import CaptainError, LogError, ProblemsError, Refusal, UsageError
 
@@ -29,7 +29,9 @@ def open_log(common: Common, *, read_only: bool = False, settings: Settings | No
     from captain.log.store import Log
 
     path = (settings or common.settings()).log
-    return Log.open(path, clock=SystemClock(), read_only=read_only, actor=common.actor())
+    if read_only:
+        return open_reading(path, common)
+    return Log.open(path, clock=SystemClock(), actor=common.actor())
 
 
 def quiet(event: Event) -> None:
