@@ -60,6 +60,7 @@ def command(ctx: click.Context, checklist: str | None, environment: str | None, 
 def _decide(common: Common, left: list[_Offer], digest: str | None) -> int:
     from captain.commands.shared.asking import ask_now
     from captain.commands.shared.ending import headless
+    from captain.commands.shared.out import many
     from captain.diagnostics import ExitCode, say
     from captain.errors import UsageError
 
@@ -74,7 +75,7 @@ def _decide(common: Common, left: list[_Offer], digest: str | None) -> int:
             continue
         if ended := headless(partial(_accept, common, one)):
             return ended
-        say(f"accepted {len(one.request.programs)} commands, {one.request.digest}")
+        say(f"accepted {many(len(one.request.programs), 'command', 'commands')}, {one.request.digest}")
     return code
 
 
