@@ -221,6 +221,10 @@ class Engine:
         """Close a run of kind check."""
         await gates.end_check(self._desk, verdict)
 
+    def shown(self, step_id: str) -> tuple[str, ...]:
+        """The arguments that the step's action would run now, secrets by name; empty where captain starts nothing."""
+        return acting.shown(self._desk, self._desk.step(step_id))
+
     async def plan_rollback(self) -> RollbackPlan:
         """What R would do now. Changes nothing."""
         return await roll_back.plan(self._desk)

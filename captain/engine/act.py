@@ -101,6 +101,12 @@ def start_of(desk: Desk, step: Step) -> attempts.Start | None:
     )
 
 
+def shown(desk: Desk, step: Step) -> tuple[str, ...]:
+    """The arguments as they would be started now, with the names of secrets in place of their values."""
+    start = start_of(desk, step) if step.action is not None else None
+    return () if start is None else tuple(desk.mask(one) for one in start.argv)
+
+
 async def _expect(desk: Desk, step: Step) -> None:
     """Somebody else deploys: record that it is expected from now on."""
     action = step.action

@@ -74,7 +74,7 @@ def _back(look: Look, run: Run) -> Content:
     targets = run.point.data["targets"]
     if not all(one["ready"] for one in targets):
         return look.say("R → NOT READY", "error")
-    return look.say(f"R → {targets[0]['to'].partition(' ')[0]}", "muted")
+    return look.say(f"R → {targets[0]['to'] if run.previous is None else run.previous.label}", "muted", 24)
 
 
 def recent_run(look: Look, run: Run, sight: Sight, width: int) -> Content:

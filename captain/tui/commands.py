@@ -75,7 +75,7 @@ async def act(engine: Engine, ask: Ask, step: Step) -> None:
     from captain.tui.dialogs.action import ActionDialog
 
     _may(allowed.act(engine.view(), step))
-    answer = await ask(ActionDialog(engine.view(), step.id))
+    answer = await ask(ActionDialog(engine.view(), step.id, engine.shown(step.id)))
     if answer is not None:
         await engine.act(answer.step, confirmed=answer.confirmed)
 

@@ -347,7 +347,7 @@ class Detail:
 
 def output_head(look: Look, width: int, printed: int, *, live: bool) -> Content:
     """The rule above output."""
-    right = look.say(f" {'live · ' if live else ''}{count(printed, 'line')}", "muted")
+    right = look.say(f" {'live' if live else 'ended'} · {count(printed, 'line')}", "muted")
     rule = "─" * max(0, width - LABEL - right.cell_length)
     return Content.assemble(cell(look.say("output", "muted"), LABEL), look.say(rule, "dim"), right)
 

@@ -14,7 +14,8 @@ from textual.content import Content
 from captain.events import Output, Recorded
 from captain.run import Attempt
 from captain.tui.moment import Moment
-from captain.tui.present import Look, cell, mark_of, running_clock, spread, took, verdict_mark
+from captain.tui.present import Look, Role, cell, mark_of, running_clock, spread, took, verdict_mark
+from captain.tui.wayback import goal
 
 if TYPE_CHECKING:
     from captain.run import Rollback
@@ -64,7 +65,9 @@ def plan_rows(look: Look, moment: Moment, width: int, frame: int = 0) -> list[Co
     rows: list[Content] = []
     for part in parts(moment):
         mark = mark_of(part.state)
-        name = look.say(f"{part.id} → {part.to}", "bold" if mark.loud else "plain" if part.state == "todo" else "muted")
+        tone: Role = "bold" if mark.loud else "plain" if part.state == "todo" else "muted"
+        to = goal(look, moment.view.run.rollback.to.label if moment.view.run.rollback else "", part.to, width)
+        name = Content.assemble(look.say(f"{part.id} → ", tone), to)
         clock = look.say("" if part.took_ms is None else running_clock(part.took_ms), "bold" if mark.loud else "muted")
         head = Content.assemble(look.mark(mark, frame), cell(look.say("change", "muted"), VERB), name)
         rows.append(spread(width, head, cell(clock, TIME, right=True)))

@@ -6,7 +6,12 @@ from textual.content import Content
 
 from captain.run import allowed
 from captain.tui.moment import Moment, Way
-from captain.tui.present import Look, running_clock, spread
+from captain.tui.present import Look, cell, running_clock, spread
+
+ARROW = 4
+"""Cells of `R → `."""
+MEANS = 8
+"""Fewer cells than these say nothing about how."""
 
 
 def way_back(look: Look, moment: Moment | None, width: int) -> Content:
@@ -36,8 +41,8 @@ def way_back(look: Look, moment: Moment | None, width: int) -> Content:
     if not way.ready:
         return _bad(look, width, f"NOT READY: {way.why or 'the target is gone'}", way.to)
     right = look.say(refusal.message, "warning") if refusal is not None else Content("")
-    left = Content.assemble(_target(look, moment, way), " ", look.say("ready ✓", "success"))
-    return _row(look, width, left, right)
+    room = width - ARROW - (right.cell_length + 1 if right.plain else 0)
+    return _row(look, width, _target(look, moment, way, room, "ready ✓"), right)
 
 
 def _recorded(moment: Moment) -> Way | None:
@@ -57,6 +62,29 @@ def of_targets(targets: list[tuple[str, bool, str | None]]) -> Way:
     return Way(to, broken is None, None if broken is None else broken[2])
 
 
+def goal(look: Look, release: str, to: str, room: int, proved: str = "") -> Content:
+    """The release first, then how, then what was proved of it, in at most `room` cells.
+
+    `1.3.9 sha256:9f3c… ready ✓`, `1.3.9  python3 deploy.py 1.3.9  ready ✓`. `release` is the label of the release
+    before, empty where it is not known; `to` is a strategy's own line. How yields first.
+    """
+    words = to.split(" ")
+    if release and words[0].endswith(f":{release}") and words[-1].startswith("sha256:"):
+        # The version is said once: of an image that carries it the digest is what is new.
+        words = words[-1:]
+    elif release and words[0] == release:
+        words = words[1:]
+    elif words[0].startswith("/"):
+        words = [words[0].rpartition("/")[2], *words[1:]]
+    name, how = look.say(release, "bold"), look.say(" ".join(words), "muted")
+    gap = " " if not how.plain or how.plain.startswith("sha256:") else "  "
+    end = look.say(f"{gap if release or how.plain else ''}{proved}" if proved else "", "success")
+    room -= name.cell_length + end.cell_length + (len(gap) if release else 0)
+    if how.cell_length > room:
+        how = cell(how, room) if room >= MEANS else Content("")
+    return Content.assemble(name, gap if release and how.plain else "", how, end)
+
+
 def _not_started(look: Look, moment: Moment, way: Way | None, width: int) -> Content:
     nothing = look.say("nothing started: R offers abort", "muted")
     why = moment.live.way_error if way is None or way.ready else way.why or "no target"
@@ -64,10 +92,9 @@ def _not_started(look: Look, moment: Moment, way: Way | None, width: int) -> Con
         return _bad(look, width, f"NOT READY: {why}", "nothing started")
     if way is None:
         return _row(look, width, nothing, look.say("way back: looking…", "muted"))
-    prepared = Content.assemble(
-        look.say("way back ", "muted"), _target(look, moment, way), look.say(" exists ✓", "success")
-    )
-    return _row(look, width, nothing, prepared)
+    back = look.say("way back ", "muted")
+    room = width - ARROW - nothing.cell_length - back.cell_length - 1
+    return _row(look, width, nothing, Content.assemble(back, _target(look, moment, way, room, "exists ✓")))
 
 
 def _rollback(look: Look, moment: Moment, width: int) -> Content:
@@ -94,12 +121,9 @@ def _rollback(look: Look, moment: Moment, width: int) -> Content:
     return _row(look, width, left)
 
 
-def _target(look: Look, moment: Moment, way: Way) -> Content:
-    """The release first, then how: `1.3.9 sha256:9f3c…`."""
+def _target(look: Look, moment: Moment, way: Way, room: int, proved: str) -> Content:
     previous = moment.view.run.previous
-    version = previous.label if previous is not None else ""
-    rest = way.to.removeprefix(version).strip()
-    return Content.assemble(look.say(version, "bold"), look.say(f" {rest}" if rest and version else rest, "muted"))
+    return goal(look, "" if previous is None else previous.label, way.to, room, proved)
 
 
 def _row(look: Look, width: int, left: Content, right: Content | None = None) -> Content:

@@ -76,8 +76,12 @@ def plan(lines: int = 2, **more: Any) -> Any:
         "to": Release("1.3.9"),
         "leaving": Release("1.4.0"),
         "parts": (
-            line(id="web", lines=(line(verb="verify", text="image sha256:9f3c… is present"), *doing)),
-            line(id="mail", lines=(line(verb="not", text="emails already sent"),)),
+            line(
+                id="web",
+                to="1.3.9 sha256:9f3c…",
+                lines=(line(verb="verify", text="image sha256:9f3c… is present"), *doing),
+            ),
+            line(id="mail", to="", lines=(line(verb="not", text="emails already sent"),)),
         ),
         "stops": (),
         "verify": ("Health checks passing",),

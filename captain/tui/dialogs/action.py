@@ -69,15 +69,14 @@ class ActionDialog(TypedDialog[Acting]):
 
     def _command(self) -> list[Content]:
         run = self.argv if self.argv is not None else self.action.run or ()
-        label = "runs" if self.argv is not None else "as written"
         shown = [run] if isinstance(run, str) else list(run)
         rows = []
         if isinstance(self.action.run, str):
             rows += self.wrapped("shell", self.action.run, "bold", 6)
         else:
             # One argument, one piece: what belongs together is quoted, so that a space inside cannot pass for two.
-            rows += self.wrapped(label, " ".join(_quoted(one) for one in shown), "bold", 6)
-        rows.append(self.fact("in", self.say(self._folder())))
+            rows += self.wrapped("runs", " ".join(_quoted(one) for one in shown), "bold", 6)
+        rows += self.wrapped("in", self._folder())
         rows.append(
             self.fact("with", self.say(", ".join(sorted(self.action.env)) or "no variables of its own", "muted"))
         )
@@ -96,7 +95,7 @@ class ActionDialog(TypedDialog[Acting]):
 
     def outcome(self) -> Sequence[Content]:
         looks = "captain looks what is really there" if self.step.observe else "its exit code is the verdict"
-        return [self.fact("then", self.say(f"it runs on even if captain closes; {looks}"))]
+        return self.wrapped("then", f"it runs on even if captain closes; {looks}")
 
     def blocked(self) -> str | None:
         return self.unconfirmed()

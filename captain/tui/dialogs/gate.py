@@ -16,10 +16,11 @@ from captain.run.allowed import measure
 from captain.run.gates import Readiness, own_go_meets, readiness
 from captain.run.status import status
 from captain.run.view import section_after
-from captain.tui.dialogs.base import Heading
+from captain.tui.dialogs.base import LABEL, Heading
 from captain.tui.dialogs.fields import Choice, Field
 from captain.tui.dialogs.typed import TypedDialog, missing_letters
 from captain.tui.present import Role, mark_of
+from captain.tui.wayback import goal
 
 if TYPE_CHECKING:
     from captain.checklist import Section
@@ -155,11 +156,13 @@ class GateDialog(TypedDialog[GateChoice]):
         if not self.way_back:
             return [self.fact("R", self.say("NOT READY: no way back is declared", "error"))]
         rows: list[Content] = []
+        previous = self.view.run.previous
+        room = self.width - LABEL - 2
         for one in self.way_back:
-            said = (
-                self.say(f"→ {one.to} ready ✓") if one.ready else self.say(f"NOT READY: {one.why or one.to}", "error")
-            )
-            rows.append(self.fact("R" if not rows else "", said))
+            to = goal(self.look, "" if previous is None else previous.label, one.to, room, "ready ✓")
+            label = "R" if not rows else ""
+            good = [self.fact(label, "→ ", to)]
+            rows += good if one.ready else self.wrapped(label, f"NOT READY: {one.why or one.to}", "error", 2)
         return rows
 
     def fields(self) -> Iterator[Widget]:

@@ -15,6 +15,7 @@ from captain.errors import CaptainError
 from captain.tui.dialogs.base import Heading
 from captain.tui.dialogs.typed import TypedDialog
 from captain.tui.present import Role, digest
+from captain.tui.wayback import goal
 
 if TYPE_CHECKING:
     from captain.release import Release
@@ -34,6 +35,8 @@ class PlanPart(Protocol):
 
     @property
     def id(self) -> str: ...
+    @property
+    def to(self) -> str: ...
     @property
     def lines(self) -> Sequence[PlanLine]: ...
 
@@ -108,9 +111,11 @@ class RollbackDialog(TypedDialog[RollingBack]):
         return f"{'Go on rolling back' if self.plan.going_on else 'Roll back'} {self.heading.environment}"
 
     def about(self) -> Content:
-        return Content.assemble(
-            self.say(self.plan.leaving.label, "muted"), self.say(" → ", "hand"), self.say(self.plan.to.label, "bold")
-        )
+        leaving, to = self.say(self.plan.leaving.label, "muted"), self.plan.to.label
+        # Of one image the digest is told too; how several parts or a command go back stands in the plan.
+        images = [part.to for part in self.plan.parts if "sha256:" in part.to]
+        how = images[0] if len(self.plan.parts) == 1 and images else ""
+        return Content.assemble(self.say("R ", "hand"), leaving, self.say(" → ", "hand"), goal(self.look, to, how, 40))
 
     def facts(self) -> Sequence[Content]:
         rows: list[Content] = []
