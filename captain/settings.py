@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+
+from captain.errors import LogError
+from captain.safe import safe
+
+_PART = re.compile(r"[0-9A-Za-z][0-9A-Za-z._+-]{0,199}")
+"""What may be a part of a path: no separator, and no dot in front."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,10 +29,18 @@ class Settings:
         return self.state / "locks" / f"{service}@{environment}"
 
     def attempt(self, attempt: str) -> Path:
-        return self.state / "attempts" / attempt
+        """The folder of an attempt. Raises LogError for an id that captain did not make: a log may be anybody's."""
+        return self.state / "attempts" / _part(attempt)
 
     def target(self, run: str, plan_id: str) -> Path:
-        return self.state / "targets" / run / f"{plan_id}.json"
+        """The file of one way back. Raises LogError for names that captain did not make."""
+        return self.state / "targets" / _part(run) / f"{_part(plan_id)}.json"
+
+
+def _part(name: str) -> str:
+    if not _PART.fullmatch(name):
+        raise LogError(f"the log names {safe(name, 80)!r}, which can be no file of captain's", hint="captain verify")
+    return name
 
 
 def settings(log: str | None, environ: Mapping[str, str]) -> Settings:

@@ -108,7 +108,7 @@ def _offers(common: Common, checklist: str | None, environment: str | None) -> l
                 offer = found.setdefault(asked.digest, _Offer(asked, target))
                 offer.places.append(f"{target.checklist.checklist} in {target.environment}")
     with reading(common, made_later=True) as log:
-        given = acceptances(log, common.actor().uid) if log is not None else set()
+        given = acceptances(log, common.actor().uid, home.root) if log is not None else set()
     for offer in found.values():
         offer.known = offer.request.digest in given
     return list(found.values())

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import stat
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -108,7 +109,8 @@ class Desk:
     def learn(self, target: Target) -> None:
         """Use these files from now on. What any of them ever called a secret stays one."""
         self.target = target
-        self.secrets |= _secrets(target, self._full_environ)
+        # What was read once is not read again: a file that changes meanwhile would unmask what was seen before.
+        self.secrets = {**_secrets(target, self._full_environ), **self.secrets}
         self.masker = Masker(self.secrets)
         hidden = {*target.service.secrets, *(f"{name}_FILE" for name in target.service.secrets)}
         self.environ = {key: value for key, value in self.environ.items() if key not in hidden}
@@ -361,8 +363,11 @@ def _secrets(target: Target, environ: Mapping[str, str]) -> dict[str, str]:
             found[name] = environ[name]
         elif path := environ.get(f"{name}_FILE"):
             try:
-                with Path(path).open("rb") as file:
-                    found[name] = file.read(65536).decode("utf-8").rstrip("\r\n")
-            except (OSError, UnicodeDecodeError):
+                # A pipe without a writer would hold captain for ever; only a regular file has an end.
+                handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+                with os.fdopen(handle, "rb") as file:
+                    if stat.S_ISREG(os.fstat(handle).st_mode):
+                        found[name] = file.read(65536).decode("utf-8").rstrip("\r\n")
+            except (OSError, ValueError):
                 continue
-    return found
+    return {name: value for name, value in found.items() if value}

@@ -10,7 +10,7 @@ from typing import Any
 ENTRY_TYPES: dict[str, str] = {
     "log.open": "format:I",
     "clock.step": "cause:backwards|drift, before:S, drift_ms:I",
-    "trust.given": "digest:H, commands:I, via:screen|cli",
+    "trust.given": "digest:H, commands:I, via:screen|cli, root:T",
     "run.start": """kind:release|check|rollback, service:T, environment:T, protected:B, checklist:T, version:T?,
         commit:T?, tag:T?, untagged:B, images:{ref:T, pinned:T, digest:T, basis:repository|id}*,
         previous:(version:T?, commit:T?, images:{ref:T, pinned:T, digest:T, basis:repository|id}*,
@@ -24,7 +24,7 @@ ENTRY_TYPES: dict[str, str] = {
         removed:[T]""",
     "step.result": """step:T, definition:H, purpose:measure|gate|before|observe|verify|check, verdict:V,
         severity:blocker|warning|info, message:T, attempts:I, started:S, duration_ms:I, held_ms:I?, max_age_ms:I,
-        attempt:T?, probes:[(name:T, kind:T, duration_ms:I, error:T?, evidence:H)], observed:{X}*,
+        attempt:U?, probes:[(name:T, kind:T, duration_ms:I, error:T?, evidence:H)], observed:{X}*,
         conditions:[(expect:T, role:expect|warn, verdict:V, resolved:T)], truncated:B""",
     "step.note": "step:T?, text:T, evidence:[E]",
     "signoff": """on:step|gate|review, target:T, meaning:approve|reject|not_applicable|countersign, note:T,
@@ -38,26 +38,26 @@ ENTRY_TYPES: dict[str, str] = {
     "lock.acquire": "service:T, environment:T, pid:I, reason:T",
     "lock.release": "of:I",
     "lock.take": "of:I, holder:(name:T, host:T, pid:I), reason:T, confirmed:T",
-    "rollback.point": """targets:[(id:T, strategy:T, from:T?, to:T, image:T?, env_names:[T], file:T,
+    "rollback.point": """targets:[(id:N, strategy:T, from:T?, to:T, image:T?, env_names:[T], file:T,
         file_digest:H, ready:B, why:T?)], trust:H?""",
-    "rollback.intent": """rollback:T, plan_sha256:H, point:I, to:(version:T?, commit:T?,
-        images:{ref:T, pinned:T, digest:T, basis:repository|id}*), parts:[(id:T, strategy:T, from:T, to:T, verb:T)],
+    "rollback.intent": """rollback:U, plan_sha256:H, point:I, to:(version:T?, commit:T?,
+        images:{ref:T, pinned:T, digest:T, basis:repository|id}*), parts:[(id:N, strategy:T, from:T, to:T, verb:T)],
         stops:[T], confirmed:T?, fence:I""",
-    "rollback.end": """rollback:T, state:rolled_back|rollback_incomplete, verified:[(step:T, verdict:V, of:I)],
+    "rollback.end": """rollback:U, state:rolled_back|rollback_incomplete, verified:[(step:T, verdict:V, of:I)],
         why:T?, cause:T?, duration_ms:I""",
-    "action.intent": """attempt:T, step:T?, rollback:T?, part:T?, how:run|shell|external|api, argv:[T],
+    "action.intent": """attempt:U, step:T?, rollback:U?, part:N?, how:run|shell|external|api, argv:[T],
         argv_sha256:H, program:T?, cwd:T, env_names:[T], timeout_ms:I, idempotent:B, observe:B, trust:H?, fence:I,
-        retry_of:T?""",
-    "action.started": "attempt:T, pid:I?, starttime:I?, boot:T",
-    "action.finished": """attempt:T, outcome:exited|signalled|timed_out|cancelled|lost, exit_code:I?, signal:T?,
+        retry_of:U?""",
+    "action.started": "attempt:U, pid:I?, starttime:I?, boot:T",
+    "action.finished": """attempt:U, outcome:exited|signalled|timed_out|cancelled|lost, exit_code:I?, signal:T?,
         duration_ms:I?, stdout:H?, stderr:H?, truncated:B, survivors:[T]""",
-    "action.resolved": """attempt:T, outcome:applied|not_applied|partial, by:observation|person, of:I?, note:T?,
+    "action.resolved": """attempt:U, outcome:applied|not_applied|partial, by:observation|person, of:I?, note:T?,
         evidence:[E]""",
     "export.made": "format:T, scope:T?, first:I, last:I, sha256:H, bytes:I",
 }
-"""T text of at most 4 KiB, I int, B bool, H hex SHA-256, S stamp, V verdict, X text, int or bool, `?` may be null,
-E evidence (name, media, size, digest), (…) an object with just these keys, {…}* an object with any names whose
-values have that shape, […] a list, a|b one of these words."""
+"""T text of at most 4 KiB, U the id of an attempt or rollback, N an id of the files, I int, B bool, H hex SHA-256,
+S stamp, V verdict, X text, int or bool, `?` may be null, E evidence (name, media, size, digest), (…) an object with
+just these keys, {…}* an object with any names whose values have that shape, […] a list, a|b one of these words."""
 
 EVIDENCE = "name:T, media:T, size:I, digest:H"
 MAX_TEXT = 4096
@@ -65,6 +65,8 @@ MAX_INT = 2**53
 
 _TOKEN = re.compile(r"\s*([a-z_0-9]+:|[A-Za-z_]+(?:\|[a-z_]+)+|[A-Z]|\[|\]|\(|\)|\{|\}\*|\}|\?|,|[a-z_]+)")
 _STAMP = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{6}Z")
+_ID = re.compile(r"[0-9A-Za-z][0-9A-Za-z_-]{0,63}")
+_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 _HEX = re.compile(r"[0-9a-f]{64}")
 _VERDICTS = frozenset(("pass", "warn", "unknown", "fail"))
 
@@ -190,6 +192,8 @@ _NAMES = {
     "T": "a text of at most 4 KiB",
     "I": "an integer",
     "B": "true or false",
+    "U": "the id of an attempt or rollback",
+    "N": "an id",
     "H": "a SHA-256",
     "S": "a time stamp",
     "V": "a verdict",
@@ -208,6 +212,10 @@ def _scalar(what: str, detail: Any, value: Any) -> bool:
         return False
     if what == "T":
         return len(value.encode("utf-8", "surrogatepass")) <= MAX_TEXT
+    if what == "U":
+        return _ID.fullmatch(value) is not None
+    if what == "N":
+        return _NAME.fullmatch(value) is not None
     if what == "H":
         return _HEX.fullmatch(value) is not None
     if what == "S":

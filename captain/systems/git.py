@@ -39,6 +39,8 @@ _CONFIG = {
     "core.fsmonitor": "false",
     "core.hooksPath": "/dev/null",
     "core.alternateRefsCommand": "true",
+    # What the repository hides by a list of its own outside the tree is there all the same.
+    "core.excludesFile": "/dev/null",
     "core.gitProxy": "",
     "credential.helper": "",
     "diff.external": "",
@@ -153,7 +155,13 @@ async def toplevel(path: Path, environ: Mapping[str, str], timeout: timedelta = 
     done = await git.attempt("rev-parse", "--show-toplevel")
     said = decoded(done.stderr)
     if done.exit_code == 0:
-        return Path(decoded(done.stdout).rstrip("\n"))
+        top = Path(decoded(done.stdout).rstrip("\n"))
+        if not path.resolve().is_relative_to(top.resolve()):
+            raise ProbeError(
+                f"git in {safe(path)}: the repository's config takes {safe(top)} for its work tree",
+                hint="git config --unset core.worktree",
+            )
+        return top
     if "not a git repository" in said or "must be run in a work tree" in said:
         return None
     raise git.refused("rev-parse", done)

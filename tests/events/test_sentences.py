@@ -28,7 +28,17 @@ def _any(shape: Shape, filled: bool) -> Any:
         return [_any(detail, filled)] if filled else []
     if what == "map":
         return {"web": _any(detail, filled)} if filled else {}
-    plain = {"T": "text", "I": 3, "B": filled, "H": "a" * 64, "S": "2026-11-23T14:02:07.123456Z", "V": "fail", "X": 1}
+    plain = {
+        "T": "text",
+        "I": 3,
+        "B": filled,
+        "H": "a" * 64,
+        "S": "2026-11-23T14:02:07.123456Z",
+        "V": "fail",
+        "X": 1,
+        "U": "01A",
+        "N": "web",
+    }
     return min(detail) if what == "word" else plain[what]
 
 

@@ -79,7 +79,7 @@ checklists: [checklists/deploy.yaml]
 Write = Callable[..., Path]
 
 
-@pytest.fixture(scope="session", autouse=True)
+@pytest.fixture(scope="module", autouse=True)
 def third_party_kinds(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """One new file per family in a folder of its package's path, and no edit anywhere."""
     folder = tmp_path_factory.mktemp("kinds")

@@ -200,19 +200,19 @@ def accepted(common: Common, target: Target, log: Log, *, elsewhere: bool, given
         return given if asked is not None else None
     uid = common.actor().uid
     if not elsewhere:
-        return asked.digest if _given(log, asked.digest, uid) else None
+        return asked.digest if asked.digest in acceptances(log, uid, target.root) else None
     try:
         with reading(common) as own:
-            return asked.digest if own is not None and _given(own, asked.digest, uid) else None
+            given_here = own is not None and asked.digest in acceptances(own, uid, target.root)
+            return asked.digest if given_here else None
     except LogError:
         # A log that cannot be read has accepted nothing.
         return None
 
 
-def _given(log: Reader, digest: str, uid: int) -> bool:
-    return digest in acceptances(log, uid)
+def acceptances(log: Reader, uid: int, root: str) -> set[str]:
+    """The digests that this user accepted for files in that folder."""
+    from captain.engine.trusting import where
 
-
-def acceptances(log: Reader, uid: int) -> set[str]:
-    """The digests that this user accepted."""
-    return {str(one.data["digest"]) for one in log.by_type("trust.given") if one.actor.uid == uid}
+    given = [one for one in log.by_type("trust.given") if one.actor.uid == uid]
+    return {str(one.data["digest"]) for one in given if one.data["root"] == where(root)}
