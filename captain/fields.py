@@ -9,6 +9,8 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
+from captain.safe import safe
+
 ID_PATTERN = r"[a-z0-9][a-z0-9._-]{0,63}"
 NAME_PATTERN = r"[a-z_][a-z0-9_]*"
 VERSION_PATTERN = r"[A-Za-z0-9][A-Za-z0-9._+-]{0,63}"
@@ -107,7 +109,7 @@ def _quoted(value: Any) -> str:
     if value is None:
         return "nothing"
     if isinstance(value, str):
-        return f'"{value[:60]}"'
+        return f'"{safe(value, 60)}"'
     return f"a {shape(value)}"
 
 

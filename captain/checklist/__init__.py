@@ -1,6 +1,7 @@
 """captain.yaml and checklists as typed, frozen values. Knows what a file may say, not how it was read.
 
-Keys of later issues are here so that files do not break; `Step.unmeasured` says which of them a step uses.
+Keys of later captains are here so that files do not break: lint notes each, and `Step.unmeasured` says which of
+them keep a step from being measured.
 """
 
 from captain.checklist.base import (

@@ -21,11 +21,13 @@ class Section(Model):
     phase: Phase | None = None
     gate: Gate = Field(default_factory=Gate)
     watch: tuple[Mapping[str, Any], ...] = ()
-    """Of a later issue."""
+    """Not measured by this captain yet."""
     steps: tuple[Step, ...] = ()
 
 
 class Defaults(Model):
+    """What steps take where they say nothing themselves; an action's own keys never."""
+
     timeout: Duration | None = None
     retry: Retry | None = None
     every: Duration | None = None

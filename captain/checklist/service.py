@@ -14,6 +14,8 @@ from captain.rollbacks import Strategy
 
 
 class Input(Model):
+    """A question to whoever starts a run: `ask` is put to them, `match` a regular expression for the answer."""
+
     id: Name
     ask: Text
     match: Text | None = None
@@ -36,7 +38,7 @@ class ReleaseRules(Model):
 
 
 class Trigger(Model):
-    """Of a later issue."""
+    """When a watch would propose the way back. Not watched by this captain yet."""
 
     watch: Text
     when: Text
@@ -58,6 +60,7 @@ class RollbackRules(Model):
     plan: tuple[Strategy | ReservedStrategy, ...] = ()
     verify: tuple[Text, ...] = ()
     rto: Duration | None = None
+    """How long the way back may take. Not used by this captain yet."""
     triggers: tuple[Trigger, ...] = ()
 
 
@@ -73,6 +76,7 @@ class Environment(Model):
     tier: Text | None = None
     protected: Bool = False
     allow: tuple[Literal["active", "drill"], ...] = ()
+    """What steps may do here besides reading. Not used by this captain yet."""
 
 
 class Service(Model):
@@ -84,6 +88,7 @@ class Service(Model):
     secrets: tuple[EnvName, ...] = ()
     params: Mapping[Name, Text] = Field(default_factory=dict)
     inputs: tuple[Input, ...] = ()
+    """Not asked by this captain yet."""
     environments: Mapping[Id, Environment] = Field(default_factory=dict)
     people: Mapping[Text, tuple[Text, ...]] = Field(default_factory=dict)
     """Roles by name; matched case-insensitively. Empty: every role rule is met by anyone."""
@@ -91,9 +96,9 @@ class Service(Model):
     release: ReleaseRules = Field(default_factory=ReleaseRules)
     rollback: RollbackRules = Field(default_factory=RollbackRules)
     notify: Any = None
-    """Of a later issue."""
+    """Not used by this captain yet."""
     freeze: Any = None
-    """Of a later issue."""
+    """Not used by this captain yet."""
     defaults: Defaults = Field(default_factory=Defaults)
 
     def roles_of(self, name: str) -> tuple[str, ...]:

@@ -20,6 +20,7 @@ class SignOffRule(Model):
     when: Conditions = ()
     not_starter: Bool = False
     not_author: Bool = False
+    """Not checked by this captain yet."""
 
 
 SignOffRules = Annotated[tuple[SignOffRule, ...], BeforeValidator(many)]

@@ -27,6 +27,8 @@ from captain.fields import Bool, Duration, EnvName, Float, Id, Name, PositiveInt
 
 
 class Retry(Model):
+    """How often a probe over a network asks in all, and how long it waits in between."""
+
     attempts: PositiveInt = 1
     every: Duration = timedelta(seconds=2)
 
@@ -50,7 +52,7 @@ class Action(Model):
     run: tuple[Text, ...] | Text | None = None
     """Arguments, or one text for `sh -c` in which interpolation is refused."""
     trigger: Mapping[str, Any] | None = None
-    """Of a later issue."""
+    """Not started by this captain yet."""
     external: Text | None = None
     """Somebody else deploys; captain records that it is expected."""
     env: Mapping[EnvName, Text] = Field(default_factory=dict)
@@ -68,7 +70,7 @@ class Action(Model):
 
 
 class Soak(Model):
-    """Of a later issue."""
+    """How long a step is asked on after the last gate. Not measured by this captain yet."""
 
     duration: Duration = Field(alias="for")
     coverage: Float = 0.95
@@ -89,13 +91,14 @@ class Step(Model):
     needs: Texts = ()
     """Steps of the same checklist that must have passed."""
     weight: Float = 1.0
+    """What it counts in a score. Not used by this captain yet."""
 
     asks: Mapping[str, Ask | Alias] = Field(default_factory=dict)
     """Probes by name; a single probe or alias stands under ""."""
     manual: Text | None = None
     action: Action | None = None
     compare: Mapping[str, Any] | None = None
-    """Of a later issue."""
+    """Not measured by this captain yet."""
 
     expect: Conditions = ()
     """As written, or the kind's default where the file gives none."""
@@ -115,6 +118,7 @@ class Step(Model):
     """CEL constants as written, the service's, checklist's and environment's already merged in."""
     sign_off: SignOffRules = ()
     planned: Duration | None = None
+    """How long it should take. Not used by this captain yet."""
     disabled: Text | None = None
     """The reason why it is switched off."""
 

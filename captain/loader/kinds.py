@@ -11,6 +11,7 @@ from captain.rollbacks import Strategy, strategies
 MAX_NAMES = 500
 """Names asked for during one load: each unknown one costs a look at what is installed."""
 NOT_YET = "not measured by this captain yet"
+NOT_USED = "not used by this captain yet"
 
 
 @dataclass

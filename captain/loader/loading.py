@@ -206,6 +206,7 @@ def _roles(people: Node) -> dict[str, list[str]]:
 
 
 def text_of(node: Node, key: str) -> str:
+    """The text under a key, "" where there is none."""
     child = node.get(key)
     return (child.text if child is not None else None) or ""
 

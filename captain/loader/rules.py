@@ -11,7 +11,7 @@ from captain.fields import NAME_PATTERN
 from captain.loader.building import MAX_NAMES
 from captain.loader.conditions import conditions
 from captain.loader.drafts import Draft, DraftAsk, DraftStep
-from captain.loader.kinds import NOT_YET
+from captain.loader.kinds import NOT_USED, NOT_YET
 from captain.loader.problems import nearest, show
 from captain.loader.world import World, is_taken, unmeasured
 
@@ -25,7 +25,7 @@ def check_rules(draft: Draft, world: World) -> None:
     _needs(draft, world)
     names(draft.node.get("params"), "param", world)
     for section in draft.sections:
-        _notes(section.node, ("watch",), world)
+        notes(section.node, ("watch",), world)
         roles(section.node.get("gate", "sign_off"), world)
     for step in draft.steps():
         _questions(step, world)
@@ -219,6 +219,7 @@ def _leads_to(found: tuple[Draft, DraftStep], goal: DraftStep, world: World) -> 
 def roles(node: Node | None, world: World) -> None:
     """Somebody must hold each role that a rule demands, or its gate could never open."""
     for rule in () if node is None else [node] if node.mapping else node.items:
+        notes(rule, ("not_author",), world, "not checked by this captain yet")
         role = rule.get("role")
         if role is None or role.text is None or world.roles is None:
             continue
@@ -240,7 +241,8 @@ def _later(step: DraftStep, world: World) -> None:
         holder = ask.node.parent
         if holder is not None:
             note_unmeasured(holder, ask, world)
-    _notes(step.node, ("compare", "soak"), world)
+    notes(step.node, ("compare", "soak"), world)
+    notes(step.node, ("weight", "planned"), world, NOT_USED)
     trigger = step.node.get("action", "trigger")
     if trigger is not None and trigger.parent is not None:
         message = "action trigger: not started by this captain yet"
@@ -255,7 +257,8 @@ def note_unmeasured(holder: Node, ask: DraftAsk, world: World) -> None:
         world.problems.key(holder, ask.kind, f"probe {ask.kind}: {NOT_YET}", severity="note")
 
 
-def _notes(node: Node, keys: tuple[str, ...], world: World) -> None:
+def notes(node: Node, keys: tuple[str, ...], world: World, why: str = NOT_YET) -> None:
+    """Note the keys that are accepted for later captains: silence would look like a promise."""
     for key in keys:
         if key in node.mapping:
-            world.problems.key(node, key, f"{key}: {NOT_YET}", severity="note")
+            world.problems.key(node, key, f"{key}: {why}", severity="note")

@@ -9,9 +9,9 @@ from captain.documents import Node
 from captain.fields import NAME_PATTERN, RESERVED_NAMES
 from captain.loader.drafts import DraftStep
 from captain.loader.judging import params, report
-from captain.loader.kinds import Kinds
+from captain.loader.kinds import NOT_USED, Kinds
 from captain.loader.problems import Problems, nearest, show
-from captain.loader.rules import names, note_unmeasured
+from captain.loader.rules import names, note_unmeasured, notes
 from captain.loader.services import running_asks
 from captain.loader.shelf import MAX_CHECKLISTS
 from captain.loader.templates import asks, none, resolved, run
@@ -37,9 +37,11 @@ def check_service(root: Node, node: Node, world: World) -> None:
     listed = node.get("checklists")
     if listed is not None and len(listed.items) > MAX_CHECKLISTS:
         world.problems.error(listed, f"checklists holds more than {MAX_CHECKLISTS} files")
-    for key in ("notify", "freeze"):
-        if key in node.mapping:
-            world.problems.key(node, key, f"{key}: not used by this captain yet", severity="note")
+    notes(node, ("notify", "freeze"), world, NOT_USED)
+    notes(node, ("inputs",), world, "not asked by this captain yet")
+    environments = root.get("environments")
+    for environment in environments.mapping.values() if environments is not None else ():
+        notes(environment, ("allow",), world, NOT_USED)
 
 
 def _inputs(node: Node | None, problems: Problems) -> None:
@@ -122,8 +124,8 @@ def _rollback(node: Node | None, top: Node, world: World) -> None:
     if plan is not None and plan.items and not (verify is not None and verify.items) and running is None:
         hint = "name steps under verify, or say under release.running how to read the version that runs"
         world.problems.error(node, "nothing would prove the rollback", hint=hint)
-    if "triggers" in node.mapping:
-        world.problems.key(node, "triggers", "triggers: not watched by this captain yet", severity="note")
+    notes(node, ("rto",), world, NOT_USED)
+    notes(node, ("triggers",), world, "not watched by this captain yet")
 
 
 def _plan(plan: Node | None, world: World) -> None:

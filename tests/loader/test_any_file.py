@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from pathlib import Path
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from captain.errors import CaptainError
@@ -61,6 +61,7 @@ def damaged(text: str, chance: random.Random) -> str:
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.integers(0, 10**9))
+@example(999999999)  # a quoted text over two lines where a duration belongs
 def test_damaged_files_give_problems_with_places(tmp_path: Path, seed: int) -> None:
     chance = random.Random(seed)
     (tmp_path / "checklists").mkdir(exist_ok=True)

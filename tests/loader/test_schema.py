@@ -16,7 +16,7 @@ from captain.loader.sheets import shipped_files
 EXAMPLES = Path(__file__).resolve().parent.parent / "data" / "examples"
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def schemas(tmp_path_factory: pytest.TempPathFactory, third_party_kinds: None) -> dict[str, Path]:
     """Each schema as a file."""
     folder = tmp_path_factory.mktemp("schemas")
