@@ -78,8 +78,7 @@ def _undisturbed() -> Iterator[None]:
 
 def _stop_attempts(folder: Path) -> None:
     """An action outlives captain. The demo's must not: its world is about to go."""
-    attempts = Settings(folder / "state" / "log.sqlite").attempt("*")
-    for directory in attempts.parent.glob("*"):
+    for directory in Settings(folder / "state" / "log.sqlite").attempt("any").parent.glob("*"):
         bar(directory)
         asyncio.run(stop(directory, grace=timedelta(seconds=2)))
 
