@@ -22,7 +22,7 @@ from textual.worker import WorkType
 
 from captain.errors import CaptainError
 from captain.tui import terminal
-from captain.tui.keys import BRIDGE, RUN, shown_key
+from captain.tui.keys import BRIDGE, QUIT, RUN, bindings, shown_key
 from captain.tui.keys import keymap as parse_keymap
 from captain.tui.moment import Known
 from captain.tui.present import Look
@@ -43,9 +43,7 @@ class CaptainApp(App[None]):
     TITLE = "captain"
     ENABLE_COMMAND_PALETTE = True
     COMMAND_PALETTE_BINDING = "ctrl+p"
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("ctrl+q", "quit", "Quit", show=False, tooltip="Leave captain; runs stay open", id="app.quit"),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = bindings([QUIT])
 
     def __init__(
         self,

@@ -112,7 +112,8 @@ def chosen(moment: Moment | None, step_id: str | None, dimmed: dict[str, str]) -
             return "run.act"
         if status.waits and yours(view, step, status) and "run.sign" not in dimmed:
             return "run.measure" if by_hand(step) else "run.sign"
-        if status.state == "todo" and "run.measure" not in dimmed:
+        wrong = next_problem(moment, step_id, 1) if "run.next_problem" not in dimmed else None
+        if status.state == "todo" and "run.measure" not in dimmed and not _wrong(moment, wrong):
             return "run.measure"
     if "run.next_problem" not in dimmed:
         return "run.next_problem"
@@ -134,6 +135,12 @@ def next_problem(moment: Moment, step_id: str | None, way: int) -> str | None:
     section = moment.view.section
     mine = {step.id for step in section.steps} if section is not None else set()
     return next((step.id for step in others if step.id in mine and _open(moment, step)), None)
+
+
+def _wrong(moment: Moment, step_id: str | None) -> bool:
+    """Whether the step does not hold, which is more than that its turn or a person is waited for."""
+    found = moment.statuses.get(step_id) if step_id is not None else None
+    return found is not None and not found.counts and found.state not in ("todo", "waiting")
 
 
 def _open(moment: Moment, step: Step) -> bool:

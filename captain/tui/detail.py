@@ -263,7 +263,7 @@ class Detail:
             yield self._fact(label, self._say(f"lapsed: {one.by}, what they saw is no longer true", "warning"))
             label = ""
         if found.waits:
-            who = ", ".join(role or "anybody" for role in found.waits)
+            who = ", ".join(f"the role {role}" if role else "anybody" for role in found.waits)
             unchecked = "" if self.moment.view.target.service.people or who == "anybody" else "  (role not checked)"
             yield self._fact(label, self._say(f"waits for {who}{unchecked}", "muted"))
         elif label:

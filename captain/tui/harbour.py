@@ -38,7 +38,6 @@ class Sight:
     environments: tuple[tuple[str, bool], ...] = ()
     """Name, and whether it is protected."""
     checklists: tuple[str, ...] = ()
-    inputs: tuple[Any, ...] = ()
     open: tuple[Run, ...] = ()
     """The newest first."""
     recent: tuple[Run, ...] = ()
@@ -132,7 +131,6 @@ class Harbour:
             "declared": home.declared,
             "environments": tuple((name, one.protected) for name, one in declared.items()),
             "checklists": tuple(home.checklists),
-            "inputs": tuple(home.service.inputs),
         }
 
     def _runs(self, service: str | None, declared: bool, now: datetime) -> dict[str, Any]:

@@ -77,6 +77,47 @@ BRIDGE: tuple[Key, ...] = (
     Key("bridge.close_filter", "escape", "close_filter", "all runs", "Leave the filter", shown=False),
 )
 
+ROLLBACK: tuple[Key, ...] = (
+    Key("rollback.cause", "c", "cause", "cause", "Write down why the rollback was needed", "cause"),
+    Key("rollback.again", "R", "again", "roll back", "Make a new plan and go on; asks first", "back"),
+    Key("rollback.output", "3", "panel(3)", "output", "What the running part prints", "output"),
+    Key("rollback.log", "4", "panel(4)", "log", "What was recorded", "log"),
+    Key("rollback.leave", "q,escape", "leave", "leave", "Back to the run; the rollback goes on", "leave"),
+    Key("rollback.help", "question_mark", "help", "help", "Every key, and why a dim one is dim", "help", shown=False),
+)
+
+HISTORY: tuple[Key, ...] = (
+    Key("history.open", "enter", "open", "timeline", "What happened in this run", "open"),
+    Key("history.filter", "slash", "filter", "filter", "production FAIL by:karen kind:check", "filter"),
+    Key("history.all", "v", "everything", "all entries", "Show every entry, or only what people care about", "all"),
+    Key("history.leave", "escape,q", "leave", "back", "Back to where you came from", "back"),
+    Key("history.help", "question_mark", "help", "help", "Every key of this screen", "help", shown=False),
+)
+
+DIALOG: tuple[Key, ...] = (
+    Key("dialog.leave", "escape", "leave", "Cancel", "Leave; nothing is changed"),
+    Key("dialog.confirm", "ctrl+s", "confirm", "Do it", "Do what the last line says"),
+    Key("dialog.enter", "enter", "enter", "Next", "Next field, or do it"),
+    Key("dialog.cycle", "ctrl+r", "cycle", "Other choice", "The next choice"),
+    Key("dialog.up", "pageup", "scroll(-1)", "Up", "Earlier facts"),
+    Key("dialog.down", "pagedown", "scroll(1)", "Down", "More facts"),
+)
+
+DRY_RUN = Key("dialog.dry_run", "ctrl+d", "dry_run", "Dry run", "Look again, change nothing")
+
+CHOICE: tuple[Key, ...] = (
+    Key("choice.previous", "left", "step(-1)", "Previous", "The choice before"),
+    Key("choice.next", "right,space", "step(1)", "Next", "The next choice"),
+)
+
+HELP: tuple[Key, ...] = (
+    Key("help.leave", "escape,q,question_mark", "leave", "Back", "Back to where you were"),
+    Key("help.down", "down,j,pagedown,space", "scroll(1)", "Down", "More keys"),
+    Key("help.up", "up,k,pageup", "scroll(-1)", "Up", "Keys before"),
+)
+
+QUIT = Key("app.quit", "ctrl+q", "quit", "Quit", "Leave captain; runs stay open")
+
 ROOM = 7
 """Cells of a word in a narrow row."""
 
@@ -104,26 +145,33 @@ def bindings(keys: Iterable[Key]) -> list[BindingType]:
     return [key.binding() for key in keys]
 
 
+def name_of(ident: str, otherwise: str, keymap: Mapping[str, str]) -> str:
+    """The key of a binding as people write it, after remapping; `otherwise` is what it is without."""
+    actual = keymap.get(ident, otherwise).split(",")[0]
+    return _NAMES.get(actual, actual)
+
+
 def shown_key(key: Key, keymap: Mapping[str, str]) -> str:
     """The key as people write it, after remapping."""
-    actual = keymap.get(key.id, key.key).split(",")[0]
-    return _NAMES.get(actual, actual)
+    return name_of(key.id, key.key, keymap)
 
 
 def keymap(text: str) -> dict[str, str]:
     """`run.roll_back=ctrl+r,run.gate=G` as a map of binding ids to keys. Raises UsageError naming what is wrong."""
-    known = {key.id for key in (*RUN, *BRIDGE, *MOVE, *MOVE_DETAIL)}
+    every = (*RUN, *BRIDGE, *ROLLBACK, *HISTORY, *DIALOG, DRY_RUN, *CHOICE, *HELP, *MOVE, *MOVE_DETAIL, QUIT)
+    known = {key.id for key in every}
     found: dict[str, str] = {}
     for part in filter(None, (piece.strip() for piece in text.split(","))):
         name, given, key = part.partition("=")
         if not given or not key.strip():
             raise UsageError(f"{part!r} remaps no key", hint="write run.gate=G,run.sign=ctrl+s")
-        if name.strip() not in known:
-            import difflib
-
-            near = difflib.get_close_matches(name, known, n=1)
-            raise UsageError(f"there is no key {name!r} to remap", hint=f"did you mean {near[0]}?" if near else None)
         found[name.strip()] = key.strip()
+    if unknown := sorted(found.keys() - known):
+        import difflib
+
+        near = [one for name in unknown for one in difflib.get_close_matches(name, known, n=1)]
+        names = ", ".join(repr(name) for name in unknown)
+        raise UsageError(f"there is no key {names} to remap", hint=f"did you mean {', '.join(near)}?" if near else None)
     return found
 
 
@@ -140,7 +188,7 @@ def row(
     """The row of keys: the next sensible one as a chip, the others in their order, help at the right end.
 
     `chosen` is an id; `words` replaces the word of a key; `dim` holds the ids that may not be pressed. Whole keys
-    are left out from the right where there is no room.
+    are left out from the right where there is no room. A dim key and a word that changes move no other key.
     """
     narrow = width < 110
     shown = [key for key in keys if key.id == chosen or (key.shown and (not narrow or key.short is not None))]
@@ -153,6 +201,9 @@ def row(
         word = words.get(key.id) or key.word
         if narrow and key.short is not None and len(word) > ROOM and key.id != chosen:
             word = key.short
+        if len(word) < len(key.word) <= ROOM and key.id != chosen:
+            # Enter signs here and measures there: what follows keeps its place when the cursor moves.
+            word = word.ljust(len(key.word))
         piece = _one(look, key, word, key.id == chosen, key.id in dim, keymap)
         gap = "   " if out.plain and out.plain.startswith(" ") and key is shown[1] else "  " if out.plain else ""
         if out.cell_length + len(gap) + piece.cell_length > room:

@@ -133,7 +133,6 @@ ALL: dict[str, Any] = {
         "shop",
         [("staging", False), ("production", True)],
         ["deploy", "hotfix"],
-        [SimpleNamespace(id="ticket", ask="Change ticket", match=r"^CHG\d+$")],
     ),
 }
 
@@ -236,7 +235,7 @@ async def test_signing_tells_the_role_it_meets_and_what_is_uncertain() -> None:
         async with app.run_test(size=(80, 24)) as pilot:
             await pilot.pause()
             said[name] = shown(app)
-    assert "meets dba" in said["meets"] and "role not checked" not in said["meets"]
+    assert "meets the role dba" in said["meets"] and "role not checked" not in said["meets"]
     assert "role not checked" in said["unchecked"]
     assert "meets no rule: it needs dba" in said["no rule"]
     assert "name asserted" in said["asserted"]
@@ -518,17 +517,17 @@ async def test_changed_files_are_kept_unless_adopted() -> None:
     assert await answer(ALL["changed"](), "ctrl+r", "enter") == FilesChoice("adopt")
 
 
-async def test_a_new_run_needs_a_version_and_its_inputs() -> None:
+async def test_a_new_run_needs_a_version_and_asks_only_what_is_used() -> None:
     app = Host(ALL["new-run"]())
     async with app.run_test(size=(80, 24)) as pilot:
         await pilot.pause()
         assert "version missing" in foot(app)
-        await pilot.press(*"1.5", "enter", *"CHG", "enter")
+        assert len(list(app.screen.query(Field))) == 1
+        await pilot.press("enter")
+        assert app.answers == []
+        await pilot.press(*"1.5", "ctrl+r", "enter")
         await pilot.pause()
-        assert "not like" in foot(app) and app.answers == []
-        await pilot.press(*"17", "ctrl+r", "enter")
-        await pilot.pause()
-        assert app.answers == [NewRun("1.5", "production", "deploy", {"ticket": "CHG17"})]
+        assert app.answers == [NewRun("1.5", "production", "deploy")]
 
 
 async def test_a_version_is_no_path_and_no_markup() -> None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal, Protocol, TypeVar, runtime_
 
 from textual import events, on
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import Vertical, VerticalScroll
 from textual.content import Content
 from textual.screen import ModalScreen
@@ -22,6 +22,7 @@ from textual.widget import Widget
 from textual.widgets import Input, Static
 
 from captain.tui.dialogs.fields import Choice, Field, Row
+from captain.tui.keys import DIALOG, bindings, name_of
 from captain.tui.present import Look, Role, cell, lines, spread
 
 if TYPE_CHECKING:
@@ -65,14 +66,7 @@ class Dialog(ModalScreen[R | None]):
     AUTO_FOCUS = ""
     CSS_PATH = Path(__file__).parents[1] / "dialogs.tcss"
     COMMANDS = set()
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "leave", "Cancel", tooltip="Leave; nothing is changed", id="dialog.leave"),
-        Binding("ctrl+s", "confirm", "Do it", tooltip="Do what the last line says", id="dialog.confirm"),
-        Binding("enter", "enter", "Next", tooltip="Next field, or do it", id="dialog.enter", show=False),
-        Binding("ctrl+r", "cycle", "Other choice", tooltip="The next choice", id="dialog.cycle", show=False),
-        Binding("pageup", "scroll(-1)", "Up", tooltip="Earlier facts", id="dialog.up", show=False),
-        Binding("pagedown", "scroll(1)", "Down", tooltip="More facts", id="dialog.down", show=False),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = bindings(DIALOG)
 
     guard: ClassVar[float] = 0.3
     """Seconds for which a new dialog ignores keys, and for which every held confirming key is ignored again."""
@@ -170,6 +164,15 @@ class Dialog(ModalScreen[R | None]):
         found = self.query(f"#{ident}").results(Field)
         return next((one.value.strip() for one in found), "")
 
+    @property
+    def confirms_with(self) -> str:
+        """The key that does it, as people write it, after remapping."""
+        return self.key_of("dialog.enter" if self.key == "enter" else "dialog.confirm", self.key)
+
+    def key_of(self, ident: str, otherwise: str) -> str:
+        """A key's name after remapping."""
+        return name_of(ident, otherwise, getattr(self.app, "keys", {}))
+
     # Layout
 
     def compose(self) -> ComposeResult:
@@ -253,16 +256,17 @@ class Dialog(ModalScreen[R | None]):
         return []
 
     def _foot(self) -> Content:
-        left = [self._key("esc", "cancel", "screen.leave")]
+        left = [self._key(self.key_of("dialog.leave", "escape"), "cancel", "screen.leave")]
         left += [self._key(*one) for one in self.extra_keys()]
         why = self.blocked()
         if why is None:
-            right = Content.assemble(self.look.chip(self.key, "chip-hand"), " ", self.say(self.verb(), "bold"))
+            chip = self.look.chip(self.confirms_with, "chip-hand")
+            right = Content.assemble(chip, " ", self.say(self.verb(), "bold"))
             right = right.stylize(Style.from_meta({"@click": "screen.confirm"}))
         else:
-            room = max(12, self.width - 14 - len(self.key) - len(self.verb()) - 4)
+            room = max(12, self.width - 14 - len(self.confirms_with) - len(self.verb()) - 4)
             reason = cell(self.say(why, "warning"), min(room, self.say(why).cell_length))
-            right = Content.assemble(reason, "   ", self.say(f"{self.key} {self.verb()}", "dim"))
+            right = Content.assemble(reason, "   ", self.say(f"{self.confirms_with} {self.verb()}", "dim"))
         return spread(self.width, Content("   ").join(left), right)
 
     def _key(self, key: str, word: str, action: str) -> Content:
@@ -312,7 +316,11 @@ class Dialog(ModalScreen[R | None]):
             return
         after = self._shown_fields()
         after = after[after.index(event.input) + 1 :] if event.input in after else []
-        if not after or (self.key == "enter" and self.blocked() is None):
+        if self.key_of("dialog.enter", "enter") != "enter":
+            # What confirms is another key now: a field's own enter only goes on.
+            for one in after[:1]:
+                one.focus()
+        elif not after or (self.key == "enter" and self.blocked() is None):
             self.action_confirm()
         else:
             after[0].focus()

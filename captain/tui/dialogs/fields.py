@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from textual import events
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.content import Content
 from textual.message import Message
 from textual.reactive import reactive
@@ -15,6 +15,7 @@ from textual.style import Style
 from textual.widgets import Input, Static
 
 from captain.safe import safe
+from captain.tui.keys import CHOICE, bindings, name_of
 from captain.tui.present import Look, Role
 
 CAP = 4096
@@ -60,12 +61,9 @@ class Row(Static):
 
 
 class Choice(Row, can_focus=True):
-    """One of a few words: `(●) approve  ( ) reject`. Arrows, a click, or the dialog's ctrl+r move it."""
+    """One of a few words: `(●) approve  ( ) reject`. Arrows, a click, or the key beside it move it."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("left", "step(-1)", "Previous", tooltip="The choice before", id="choice.previous", show=False),
-        Binding("right,space", "step(1)", "Next", tooltip="The next choice", id="choice.next", show=False),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = bindings(CHOICE)
     at: reactive[int] = reactive(0, init=False)
 
     @dataclass
@@ -93,7 +91,8 @@ class Choice(Row, can_focus=True):
 
     def render(self) -> Content:
         parts = [self._option(at, word) for at, (_, word) in enumerate(self.options)]
-        tail = Content.styled("   ctrl+r", self.look.style("dim")) if len(parts) > 1 else Content("")
+        key = name_of("dialog.cycle", "ctrl+r", getattr(self.app, "keys", {}))
+        tail = self.look.say(f"   {key}", "dim") if len(parts) > 1 else Content("")
         return self.look.paint(Content.assemble(Content("   ").join(parts), tail))
 
     def _option(self, at: int, word: str) -> Content:

@@ -133,7 +133,8 @@ class GateDialog(TypedDialog[GateChoice]):
         if good:
             rows += self.wrapped("counts", "✓ " + ", ".join(good), "muted", 2)
         rows.append(self.fact("opens", self.say(self._opens())))
-        signs = [rule.role or "anybody" for rule in self.section.gate.sign_off if self._meets(rule)]
+        mine = [rule for rule in self.section.gate.sign_off if self._meets(rule)]
+        signs = [f"the role {rule.role}" if rule.role else "anybody" for rule in mine]
         if signs:
             checked = "" if self.view.target.service.people else ", role not checked"
             rows.append(self.fact("signs", self.say(f"your go also signs as {', '.join(signs)}{checked}", "muted")))

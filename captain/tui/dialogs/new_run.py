@@ -1,11 +1,10 @@
-"""What a new run needs to know: version, environment, checklist and the inputs that the files ask for."""
+"""What a new run needs to know: version, environment and checklist."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 from textual.content import Content
 from textual.widget import Widget
@@ -16,17 +15,6 @@ from captain.tui.dialogs.fields import Choice, Field
 VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,63}")
 
 
-class Asked(Protocol):
-    """One input of captain.yaml."""
-
-    @property
-    def id(self) -> str: ...
-    @property
-    def ask(self) -> str: ...
-    @property
-    def match(self) -> str | None: ...
-
-
 @dataclass(frozen=True, slots=True)
 class NewRun:
     """Start or resume this."""
@@ -34,7 +22,6 @@ class NewRun:
     version: str
     environment: str
     checklist: str
-    inputs: Mapping[str, str]
 
 
 class NewRunDialog(Dialog[NewRun]):
@@ -49,14 +36,12 @@ class NewRunDialog(Dialog[NewRun]):
         service: str,
         environments: Sequence[tuple[str, bool]],
         checklists: Sequence[str],
-        inputs: Sequence[Asked] = (),
         *,
         version: str = "",
     ) -> None:
         self.environments = tuple(environments)
         super().__init__(Heading(service, *self.environments[0]))
         self.checklists = tuple(checklists)
-        self.inputs = tuple(inputs)
         self.version = version
 
     def headline(self) -> str:
@@ -76,10 +61,6 @@ class NewRunDialog(Dialog[NewRun]):
             yield self.label("checklist")
             yield Choice("which-checklist", [(name, name) for name in self.checklists], self.look)
             yield self.gap()
-        for one in self.inputs:
-            yield self.label(one.ask)
-            yield Field(f"input-{one.id}", cap=200)
-            yield self.gap()
 
     def redraw(self) -> None:
         name = self._chosen("environment", self.environments[0][0])
@@ -98,12 +79,6 @@ class NewRunDialog(Dialog[NewRun]):
             return "version missing"
         if VERSION.fullmatch(version) is None:
             return "letters, digits and . _ + - only"
-        for one in self.inputs:
-            text = self.text(f"input-{one.id}")
-            if not text:
-                return f"{one.ask}: missing"
-            if one.match is not None and re.search(one.match, text) is None:
-                return f"{one.ask}: not like {one.match}"
         return None
 
     def verb(self) -> str:
@@ -114,5 +89,4 @@ class NewRunDialog(Dialog[NewRun]):
             self.text("version"),
             self._chosen("environment", self.environments[0][0]),
             self._chosen("which-checklist", self.checklists[0]),
-            {one.id: self.text(f"input-{one.id}") for one in self.inputs},
         )

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar, Literal, Protocol
 
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.content import Content
 from textual.widget import Widget
 from textual.worker import WorkType
@@ -14,6 +14,7 @@ from textual.worker import WorkType
 from captain.errors import CaptainError
 from captain.tui.dialogs.base import Heading
 from captain.tui.dialogs.typed import TypedDialog
+from captain.tui.keys import DRY_RUN
 from captain.tui.present import Role, digest
 from captain.tui.wayback import goal
 
@@ -83,9 +84,7 @@ class RollbackDialog(TypedDialog[RollingBack]):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         # The field has ctrl+d for itself; this dialog's own key comes first, and only while it is the top screen.
-        Binding(
-            "ctrl+d", "dry_run", "Dry run", tooltip="Look again, change nothing", id="dialog.dry_run", priority=True
-        )
+        replace(DRY_RUN.binding(), priority=True)
     ]
 
     def __init__(
@@ -151,7 +150,8 @@ class RollbackDialog(TypedDialog[RollingBack]):
         return self.unconfirmed()
 
     def extra_keys(self) -> list[tuple[str, str, str]]:
-        return [("ctrl+d", "dry run", "screen.dry_run")] if self.look_again is not None else []
+        key = self.key_of(DRY_RUN.id, DRY_RUN.key)
+        return [(key, "dry run", "screen.dry_run")] if self.look_again is not None else []
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         return self.look_again is not None if action == "dry_run" else True

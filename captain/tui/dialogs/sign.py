@@ -57,7 +57,7 @@ class SignDialog(Dialog[Signature]):
         return f"Sign · {self.step.title if self.step else f'the gate of {self.section.title}'}"
 
     def about(self) -> Content:
-        needs = ", ".join(f"{rule.count} of {rule.role}" if rule.role else f"{rule.count}" for rule in self.rules)
+        needs = ", ".join(f"{rule.count}{f' of the role {rule.role}' if rule.role else ''}" for rule in self.rules)
         return self.say(f"needs {needs}" if needs else "anybody may sign", "muted")
 
     def facts(self) -> Sequence[Content]:
@@ -117,9 +117,9 @@ class SignDialog(Dialog[Signature]):
         if not self.rules:
             return "anybody's counts"
         roles = [rule.role for rule in self.rules if may_sign(self.view, rule, self.actor.name)]
-        named = ", ".join(role or "anybody" for role in roles)
+        named = ", ".join(f"the role {role}" if role else "anybody" for role in roles)
         if not roles:
-            wanted = ", ".join(rule.role or "another person" for rule in self.rules)
+            wanted = ", ".join(f"the role {rule.role}" if rule.role else "another person" for rule in self.rules)
             return f"meets no rule: it needs {wanted}"
         return f"meets {named}" + ("" if self.view.target.service.people else ", role not checked")
 

@@ -249,7 +249,7 @@ class BridgeScreen(Screen[None]):
         sight = self.sight
         assert sight is not None and sight.service is not None
         try:
-            dialog: Screen[Any] = NewRunDialog(sight.service, sight.environments, sight.checklists, sight.inputs)
+            dialog: Screen[Any] = NewRunDialog(sight.service, sight.environments, sight.checklists)
             answer = await self.captain.push_screen_wait(dialog)
         except CaptainError as error:
             self.tell(error.message)

@@ -14,15 +14,9 @@ from textual.widgets import Static
 
 from captain.tui.dialogs.base import HasLook
 from captain.tui.dialogs.fields import Row
+from captain.tui.keys import HELP, bindings, name_of
 from captain.tui.present import Look, cell, lines, spread
 
-_NAMES = {
-    "question_mark": "?",
-    "slash": "/",
-    "left_square_bracket": "[",
-    "right_square_bracket": "]",
-    "escape": "esc",
-}
 KEY = 8
 WORD = 15
 
@@ -38,11 +32,7 @@ class HelpScreen(ModalScreen[None]):
     """Over the screen it explains."""
 
     CSS_PATH = Path(__file__).parents[1] / "dialogs.tcss"
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,q,question_mark", "leave", "Back", tooltip="Back to where you were", id="help.leave"),
-        Binding("down,j,pagedown,space", "scroll(1)", "Down", tooltip="More keys", id="help.down"),
-        Binding("up,k,pageup", "scroll(-1)", "Up", tooltip="Keys before", id="help.up"),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = bindings(HELP)
     AUTO_FOCUS = ""
 
     def __init__(self, about: Screen[Any]) -> None:
@@ -78,7 +68,8 @@ class HelpScreen(ModalScreen[None]):
         box.styles.width = min(100, self.app.size.width)
         self.query_one("#facts").styles.max_height = max(3, self.app.size.height - 8)
         self.query_one("#rows", Static).update(self.look.paint(lines(self.rows())))
-        left = Content.assemble(self.look.say("esc", "hand"), " ", self.look.say("back", "muted"))
+        key = name_of("help.leave", "escape", getattr(self.app, "keys", {}))
+        left = Content.assemble(self.look.say(key, "hand"), " ", self.look.say("back", "muted"))
         right = self.look.say("dim keys say why; nothing here needs the mouse", "muted")
         self.query_one("#foot", Static).update(self.look.paint(spread(self.width, left, right)))
 
@@ -95,7 +86,7 @@ class HelpScreen(ModalScreen[None]):
 
     def _row(self, binding: Binding, key: str, reason: str | None) -> list[Content]:
         look, dim = self.look, reason is not None
-        name = _NAMES.get(key.split(",")[0], key.split(",")[0])
+        name = name_of("", key, {})
         head = Content.assemble(
             cell(look.say(name, "dim" if dim else "hand"), KEY),
             cell(look.say(binding.description, "dim" if dim else "bold"), WORD),

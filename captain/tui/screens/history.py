@@ -24,19 +24,12 @@ from textual.worker import WorkType
 from captain.errors import CaptainError
 from captain.tui.dialogs.base import HasLook
 from captain.tui.history_rows import fact_rows, run_row, timeline_rows
-from captain.tui.keys import MOVE, Key, bindings
+from captain.tui.keys import HISTORY, MOVE, bindings
 from captain.tui.past import Detail, PastRun, read_run, read_runs, timeline
 from captain.tui.present import Look, count, lines, spread
 from captain.tui.widgets.filter import Filter
 from captain.tui.widgets.keybar import KeyBar
 
-KEYS: tuple[Key, ...] = (
-    Key("history.open", "enter", "open", "timeline", "What happened in this run", "open"),
-    Key("history.filter", "slash", "filter", "filter", "production FAIL by:karen kind:check", "filter"),
-    Key("history.all", "v", "everything", "all entries", "Show every entry, or only what people care about", "all"),
-    Key("history.leave", "escape,q", "leave", "back", "Back to where you came from", "back"),
-    Key("history.help", "question_mark", "help", "help", "Every key of this screen", "help", shown=False),
-)
 SMALL_WIDTH = 100
 
 
@@ -57,7 +50,7 @@ class HistoryScreen(Screen[None]):
     """Reads the log in a thread; a broken log is said, never raised."""
 
     CSS_PATH = Path(__file__).parents[1] / "dialogs.tcss"
-    BINDINGS: ClassVar[list[BindingType]] = bindings(KEYS)
+    BINDINGS: ClassVar[list[BindingType]] = bindings(HISTORY)
     AUTO_FOCUS = "#past-runs"
 
     def __init__(self, log: Path, *, now: datetime | None = None) -> None:
@@ -89,7 +82,7 @@ class HistoryScreen(Screen[None]):
                 yield Rows(id="timeline", classes="panel list", markup=False)
         yield Filter(self.look)
         with Container(id="bottom"):
-            yield KeyBar(self.look, KEYS, getattr(self.app, "keys", {}))
+            yield KeyBar(self.look, HISTORY, getattr(self.app, "keys", {}))
 
     def on_mount(self) -> None:
         self.query_one("#past-runs").border_title = "1 Runs"
@@ -162,7 +155,7 @@ class HistoryScreen(Screen[None]):
         left = Content.assemble(look.say("captain", "muted"), " ", look.say("history", "bold"))
         right = look.say(f"{self.now:%H:%M} UTC", "muted")
         self.query_one("#title", Static).update(look.paint(spread(max(20, self.app.size.width - 2), left, right)))
-        dim = {key.id: reason for key in KEYS if (reason := self.why_not(key.id)) is not None}
+        dim = {key.id: reason for key in HISTORY if (reason := self.why_not(key.id)) is not None}
         self.query_one(KeyBar).show(None if "history.open" in dim else "history.open", {}, dim)
 
     def why_not(self, key: str) -> str | None:

@@ -19,7 +19,7 @@ from textual.widgets import Static
 
 from captain.errors import CaptainError
 from captain.tui.dialogs.base import HasLook, Heading
-from captain.tui.keys import Key, bindings
+from captain.tui.keys import ROLLBACK, bindings
 from captain.tui.moment import Known, Live, Moment, moment
 from captain.tui.present import Look, count, lines
 from captain.tui.rollback_rows import entries, output_rows, parts, plan_rows, verify_rows
@@ -30,14 +30,6 @@ from captain.tui.widgets.keybar import KeyBar
 if TYPE_CHECKING:
     from captain.engine import Engine
 
-KEYS: tuple[Key, ...] = (
-    Key("rollback.cause", "c", "cause", "cause", "Write down why the rollback was needed", "cause"),
-    Key("rollback.again", "R", "again", "roll back", "Make a new plan and go on; asks first", "back"),
-    Key("rollback.output", "3", "panel(3)", "output", "What the running part prints", "output"),
-    Key("rollback.log", "4", "panel(4)", "log", "What was recorded", "log"),
-    Key("rollback.leave", "q,escape", "leave", "leave", "Back to the run; the rollback goes on", "leave"),
-    Key("rollback.help", "question_mark", "help", "help", "Every key, and why a dim one is dim", "help", shown=False),
-)
 DRAW_EVERY = 0.25
 
 Ask = Callable[[Screen[Any]], Awaitable[Any]]
@@ -103,7 +95,7 @@ class RollbackScreen(Screen[Wanted | None]):
     """Parts, proof, output and entries of one rollback."""
 
     CSS_PATH = Path(__file__).parents[1] / "dialogs.tcss"
-    BINDINGS: ClassVar[list[BindingType]] = bindings(KEYS)
+    BINDINGS: ClassVar[list[BindingType]] = bindings(ROLLBACK)
     AUTO_FOCUS = "#log"
 
     def __init__(self, engine: Engine, work: asyncio.Task[None] | None = None) -> None:
@@ -128,7 +120,7 @@ class RollbackScreen(Screen[Wanted | None]):
         with Container(id="bottom"):
             yield VerdictBar(look)
             yield WayBackBar(look)
-            yield KeyBar(look, KEYS, getattr(self.app, "keys", {}))
+            yield KeyBar(look, ROLLBACK, getattr(self.app, "keys", {}))
 
     def on_mount(self) -> None:
         for ident, title in (("plan", "1 Plan"), ("proof", "2 Verification"), ("output", "3 Output")):
@@ -209,7 +201,7 @@ class RollbackScreen(Screen[Wanted | None]):
                 verdict.tell("stopped halfway; R goes on where it stopped", "error")
         else:
             verdict.tell(None)
-        dim = {key.id: reason for key in KEYS if (reason := self.why_not(key.id)) is not None}
+        dim = {key.id: reason for key in ROLLBACK if (reason := self.why_not(key.id)) is not None}
         chosen = (
             "rollback.cause"
             if run.state == "rolled_back"

@@ -222,7 +222,7 @@ def tally(moment: Moment) -> list[tuple[str, Role]]:
         (f"{groups[kind]} {word}", role) for kind, word, role in _KINDS[:4] if kind in groups
     ]
     for word, number in waits.items():
-        who = {"sign": "waits for a sign-off", "you": "waits for you"}.get(word, f"waits for {word}")
+        who = {"sign": "waits for a sign-off", "you": "waits for you"}.get(word, f"waits for the role {word}")
         out.append((f"{number} {who}", "hand" if word == "you" else "muted"))
     out += [(f"{groups[kind]} {word}", role) for kind, word, role in _KINDS[4:] if kind in groups]
     if moment.readiness is not None:
