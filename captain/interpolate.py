@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import Any
 
 from captain.condition import ConditionError, Expression, Fault, Scope, compile_expression
-from captain.condition.faults import article
+from captain.condition.faults import about, article
 from captain.errors import CaptainError
 
 _OPEN = "${{"
@@ -109,7 +109,7 @@ def _expression(source: str, scope: Scope) -> Expression:
     kind = expression.program.result
     if kind is None or kind.name not in _WRITABLE:
         what = article(str(kind)) if kind else "a value that may be missing"
-        raise ConditionError(source, [Fault(_indent(source), f"gives {what}, not a text")])
+        raise ConditionError(source, [Fault(_indent(source), about(source, f"gives {what}, not a text"))])
     return expression
 
 

@@ -11,7 +11,7 @@ from captain.condition import cel, lint
 from captain.condition.celtypes import BOOL, DYN
 from captain.condition.expression import Expression
 from captain.condition.facts import Facts
-from captain.condition.faults import ConditionError, Fault, article, explain, undeclared
+from captain.condition.faults import ConditionError, Fault, about, article, explain, undeclared
 from captain.condition.render import GONE, shown
 from captain.condition.scope import Scope
 from captain.condition.tree import Read, Tree, reads
@@ -76,7 +76,7 @@ def compile_expression(text: str, scope: Scope, *, condition: bool = False, obse
     if condition and not faults:
         faults += _untrue(program, text)
         if observes and scope.observed.isdisjoint(read.name for read in found):
-            faults.append(Fault(0, "names nothing that is observed, so it always says the same"))
+            faults.append(Fault(0, about(text, "names nothing that is observed, so it always says the same")))
     if faults:
         raise ConditionError(text, faults)
     return (Condition if condition else Expression)(text, scope, program, found)
@@ -111,7 +111,7 @@ def _program(text: str, scope: Scope) -> tuple[cel.Program, Scope]:
         try:
             return cel.compile_text(text, scope.names), scope
         except WireError as problem:
-            raise ConditionError(text, [Fault(0, str(problem))]) from None
+            raise ConditionError(text, [Fault(0, about(text, str(problem)))]) from None
         except cel.CompileError as problem:
             known = (*scope.known, *cel.SIZES)
             new = set(_new(undeclared(str(problem)), scope, known)) if scope.open else set()
@@ -139,4 +139,4 @@ def _untrue(program: cel.Program, text: str) -> list[Fault]:
         return []
     kind = article(str(program.result)) if program.result else "a value that may be missing"
     start = len(text) - len(text.lstrip())
-    return [Fault(start, f"is {kind}, not true or false", "compare it with something")]
+    return [Fault(start, about(text, f"is {kind}, not true or false"), "compare it with something")]

@@ -9,7 +9,7 @@ from typing import Any
 
 from captain.condition import cel, lint
 from captain.condition.celtypes import CelType
-from captain.condition.faults import ConditionError, Fault, explain
+from captain.condition.faults import ConditionError, Fault, about, explain
 from captain.condition.wire import WireError
 
 
@@ -36,10 +36,11 @@ def constant(source: str) -> Constant:
             faults = [Fault(0, f"{word} is not a constant", hint)]
         raise ConditionError(source, faults) from None
     except WireError as problem:
-        raise ConditionError(source, [Fault(0, str(problem))]) from None
+        raise ConditionError(source, [Fault(0, about(source, str(problem)))]) from None
     if faults := lint.rules(program.tree, source):
         raise ConditionError(source, faults)
     value, error = program.run({})
     if error or program.result is None or value is None:
-        raise ConditionError(source, [Fault(0, lint.eased(error) if error else "is not a number, text or duration")])
+        why = lint.eased(error) if error else about(source, "is not a number, text or duration")
+        raise ConditionError(source, [Fault(0, why)])
     return Constant(source, program.result, value)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 
 from captain.errors import CaptainError
+from captain.safe import safe
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -58,6 +59,7 @@ _ERROR = re.compile(r"^ERROR: <input>:(-?\d+):(-?\d+): (.*)$", re.MULTILINE)
 _UNDECLARED = re.compile(r"undeclared reference to '(.*?)' \(in container")
 _OVERLOAD = re.compile(r"found no matching overload for '(.*?)' applied to '\((.*)\)'$")
 _SELECT = re.compile(r"expression of type '(.*)' cannot be the operand of a select operation")
+_DEEP = "is nested too deep; split it into several conditions"
 _COMPARES = frozenset(("==", "!=", "<", "<=", ">", ">="))
 HAS_HINT = "leave has() out: a condition on something that is missing is unknown by itself"
 
@@ -75,12 +77,19 @@ def explain(text: str, complaint: str, names: Iterable[str]) -> list[Fault]:
         for line, column, message in _ERROR.findall(complaint)
     ]
     if not found:
-        return [Fault(0, _whole(complaint))]
+        return [Fault(0, _whole(text, complaint))]
     syntax = [(offset, message) for offset, message in found if message.startswith("Syntax error: ")]
     if syntax:  # the first one; the parser stumbles on over what follows
         return [_syntax(text, *syntax[0])]
     known = list(names)
-    return [_fault(text, offset, message, known) for offset, message in found]
+    # What follows from another fault (all() over a list that is not there) explains nothing beside it.
+    causes = [entry for entry in found if "*error*" not in entry[1]]
+    return [_fault(text, offset, message, known) for offset, message in causes or found]
+
+
+def about(text: str, said: str) -> str:
+    """A sentence that names its subject: the expression, quoted and cut."""
+    return f'"{safe(text.strip(), 60)}" {said}' if text.strip() else f"the expression {said}"
 
 
 def _offset(text: str, line: int, column: int) -> int:
@@ -92,10 +101,10 @@ def _offset(text: str, line: int, column: int) -> int:
     return min(start + column - 1, len(text))
 
 
-def _whole(complaint: str) -> str:
+def _whole(text: str, complaint: str) -> str:
     if "recursion" in complaint:
-        return "is nested too deep; split it into several conditions"
-    return complaint.partition("\n")[0].removesuffix("]").rpartition(" [")[0] or "cannot be compiled"
+        return about(text, _DEEP)
+    return complaint.partition("\n")[0].removesuffix("]").rpartition(" [")[0] or about(text, "cannot be compiled")
 
 
 def _syntax(text: str, offset: int, message: str) -> Fault:
@@ -114,7 +123,7 @@ def _syntax(text: str, offset: int, message: str) -> Fault:
     if "token recognition" in message:
         return Fault(offset, f"{rest[:1]!r} does not belong in an expression")
     if "max recursion depth" in message:
-        return Fault(0, "is nested too deep; split it into several conditions")
+        return Fault(0, about(text, _DEEP))
     return Fault(offset, f"{rest.split()[0][:20] if rest.split() else 'this'} is not expected here")
 
 
@@ -128,7 +137,7 @@ def _fault(text: str, offset: int, message: str, known: list[str]) -> Fault:
     if "has() argument" in message:
         return Fault(offset, "has() asks for a field, not for an observation", HAS_HINT)
     if "max recursion depth" in message:
-        return Fault(0, "is nested too deep; split it into several conditions")
+        return Fault(0, about(text, _DEEP))
     return Fault(offset, message)
 
 
@@ -198,10 +207,12 @@ def _mixed(text: str, after: int, kinds: list[str]) -> str | None:
     word = literal[1] if literal else None
     if pair == {"double", "int"}:
         if word is None:  # the literal may stand on the left
-            left = re.search(r"(?<![\w.])(-?\d+)\s*[=!<>+*/%-]+$", text[:after])
+            left = re.search(r"(?<![\w.])(-?\d+(?:\.\d+)?)\s*[=!<>+*/%-]+$", text[:after])
             word = left[1] if left else None
         if word and word.lstrip("-").isdigit():
             return f"write {word}.0"
+        if word and (whole := re.fullmatch(r"(-?\d+)\.0+", word)):
+            return f"write {whole[1]}"
         return "write double(…) around the whole number"
     if "google.protobuf.Duration" in pair:
         if word and word[0] in "\"'":

@@ -8,7 +8,7 @@ from functools import lru_cache
 
 from captain.condition import cel
 from captain.condition.celtypes import STRING
-from captain.condition.faults import HAS_HINT, ConditionError, Fault
+from captain.condition.faults import HAS_HINT, ConditionError, Fault, about
 from captain.condition.tree import (
     Call,
     Const,
@@ -45,16 +45,16 @@ _ADDING = frozenset(("add_string", "add_list", "add_bytes"))
 def characters(text: str) -> None:
     """Raises ConditionError for a text that is no expression whatever it says."""
     if not text.strip():
-        raise ConditionError(text, [Fault(0, "is empty")])
+        raise ConditionError(text, [Fault(0, about(text, "is empty"))])
     if len(text) > MAX_LENGTH:
-        raise ConditionError(text, [Fault(0, f"is longer than {MAX_LENGTH} characters")])
+        raise ConditionError(text, [Fault(0, about(text, f"is longer than {MAX_LENGTH} characters"))])
     if wrong := re.search("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]", text):
-        raise ConditionError(text, [Fault(wrong.start(), "holds a character that cannot be read")])
+        raise ConditionError(text, [Fault(wrong.start(), about(text, "holds a character that cannot be read"))])
 
 
 def rules(tree: Tree, text: str) -> list[Fault]:
     """What holds for every expression, conditions, templates and params alike."""
-    return [*_calls(tree, text), *_growth(tree)]
+    return [*_calls(tree, text), *_growth(tree, text)]
 
 
 def fields_only(parsed: Tree, text: str, names: Mapping[str, object]) -> Iterator[Fault]:
@@ -124,7 +124,7 @@ def eased(error: str) -> str:
     return re.sub(r"^[A-Z_]+: ", "", error).strip()
 
 
-def _growth(tree: Tree) -> Iterator[Fault]:
+def _growth(tree: Tree, text: str) -> Iterator[Fault]:
     """Few doublings make gigabytes of a small text, and files are linted before anybody trusts them."""
     growing = adding = binding = 0
     for node in walk(tree.root):
@@ -140,7 +140,8 @@ def _growth(tree: Tree) -> Iterator[Fault]:
         elif node.function == "_+_" and not (isinstance(node.args[0], Ident) and node.args[0].name.startswith("@")):
             adding += not _ADDING.isdisjoint(tree.overloads.get(node.id, ()))
     if growing > 2 or adding > 8 or binding > 3:
-        yield Fault(0, "may grow without bound", "use fewer of replace, join, format, cel.bind and + on texts")
+        hint = "use fewer of replace, join, format, cel.bind and + on texts"
+        yield Fault(0, about(text, "may grow without bound"), hint)
 
 
 def _calm(args: Sequence[Node]) -> bool:

@@ -112,6 +112,8 @@ REFUSED: list[tuple[str, int, str]] = [
     ("500 > ratio", 4, "write 500.0"),
     ("ratio == 1", 6, "write 1.0"),
     ("status < 1.5", 7, "double("),
+    ("status == 200.0", 7, "write 200"),
+    ("200.00 == status", 7, "write 200"),
     ('exists == "true"', 7, "write true"),
     ("latency < 500", 8, 'duration("500ms")'),
     ('latency < "500ms"', 8, 'write duration("500ms")'),
@@ -164,6 +166,32 @@ def test_an_expression_is_refused_at_its_place_with_what_to_write(
     fault = caught.value.faults[0]
     assert sentence in f"{fault.message} {fault.hint}"
     assert fault.offset == offset
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("status", '"status" is a whole number, not true or false'),
+        (" text ", '"text" is a text, not true or false'),
+        ("1 == 1", '"1 == 1" names nothing that is observed, so it always says the same'),
+        ("", "the expression is empty"),
+        ("a\x00b", '"a␀b" holds a character that cannot be read'),
+        ("exists " + "&& exists " * 600, f'"exists {"&& exists " * 5}&& …" is longer than 4096 characters'),
+            "exists " + "&& exists " * 600,
+            '"exists && exists && exists && exists && exists && exists && exi…" is longer',
+        ),
+    ],
+)
+def test_a_sentence_names_what_it_is_about(text: str, sentence: str, one: Scope) -> None:
+    with pytest.raises(ConditionError) as caught:
+        compile_condition(text, one)
+    assert caught.value.faults[0].message.startswith(sentence)
+
+
+def test_what_only_follows_from_another_fault_is_not_told(one: Scope) -> None:
+    with pytest.raises(ConditionError) as caught:
+        compile_condition("things.all(t, t > 1) && size(things) > 0", one)
+    assert {fault.message for fault in caught.value.faults} == {"things is not known here"}
 
 
 def test_every_fault_of_an_expression_is_told_at_once(one: Scope) -> None:
