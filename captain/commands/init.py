@@ -53,5 +53,8 @@ def command(ctx: click.Context, service: str | None, health_url: str | None) -> 
     if any(problem.severity == "error" for problem in problems):
         return ExitCode.USAGE
     if there is None:
-        say("next     captain check deploy -e staging --phase pre, then captain run deploy -r VERSION -e staging")
+        first = "commit these files first: a release is what was committed" if found.git else ""
+        then = "captain check deploy -e staging --phase pre, then captain run deploy -r VERSION -e staging"
+        for at, one in enumerate(filter(None, (first, then))):
+            say(f"{'' if at else 'next':<8} {one}")
     return ExitCode.GO

@@ -74,6 +74,7 @@ def test_an_empty_folder_gets_files_that_lint_clean(folder: Path) -> None:
     assert "service  shop  (from the folder's name)" in done.stderr
     assert sorted(tree(folder)) == sorted(WRITTEN)
     assert captain(folder, "lint").stdout == ""
+    assert "\nnext     captain check deploy -e staging" in done.stderr, "nothing is to be committed here"
 
 
 def test_editors_find_the_schemas_beside_the_files(folder: Path) -> None:
@@ -125,12 +126,17 @@ def test_what_it_writes_measures_a_service_at_once(folder: Path, service: str) -
     assert measured == {"no-uncommitted-changes": "pass", "metrics-collecting": "pass", "tests-passing": "unknown"}
     (folder / "new.py").write_text("")
     assert check(folder, *wanted, code=1)["no-uncommitted-changes"] == "fail"
+    said = captain(folder, "check", "deploy", "-e", "staging", "--step", "no-uncommitted-changes", code=1).stdout
+    assert "untracked == 0: untracked = 1\n" in said, "only the condition that is false is named"
 
 
 def test_the_command_it_names_next_says_what_waits_for_whom(folder: Path) -> None:
     repo = Repo(folder)
+    repo.commit()
     said = captain(folder, "init").stderr
-    assert "next     captain check deploy -e staging --phase pre," in said
+    assert "next     commit these files first" in said, "untracked, they would be the first thing that fails"
+    assert "\n         captain check deploy -e staging --phase pre, then captain run" in said
+    captain(folder, "check", "deploy", "-e", "staging", "--phase", "pre", code=1)
     repo.git("add", "--all")
     repo.git("commit", "--quiet", "--message", "captain")
     done = captain(folder, "check", "deploy", "-e", "staging", "--phase", "pre", code=4)
