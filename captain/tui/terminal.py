@@ -5,6 +5,7 @@ Without this a captain whose terminal died blocks on writing to it, holding the 
 
 from __future__ import annotations
 
+import contextlib
 import os
 import select
 import sys
@@ -30,10 +31,8 @@ def _watch(terminal: int, gone: Callable[[], object]) -> None:
     poll.register(terminal, 0)
     while not poll.poll():
         continue
-    try:
+    # A closed loop is on its way out, and may still block on writing what nobody reads.
+    with contextlib.suppress(RuntimeError):
         gone()
-    except RuntimeError:
-        # The loop is closed already: captain is on its way out.
-        return
     time.sleep(GRACE)
     os._exit(HUNG_UP)

@@ -237,7 +237,7 @@ async def test_signing_tells_the_role_it_meets_and_what_is_uncertain() -> None:
             said[name] = shown(app)
     assert "meets the role dba" in said["meets"] and "role not checked" not in said["meets"]
     assert "role not checked" in said["unchecked"]
-    assert "meets no rule: it needs dba" in said["no rule"]
+    assert "meets no rule: it needs the role dba" in said["no rule"]
     assert "name asserted" in said["asserted"]
 
 
