@@ -111,6 +111,17 @@ class Run:
         found = self.attempts_of(step)
         return found[-1] if found else None
 
+    @property
+    def touched(self) -> Attempt | None:
+        """The attempt of a step that changed the environment last, or was about to."""
+        steps = [one for one in self.attempts.values() if one.step is not None]
+        return max(steps, key=lambda one: one.touched.seq, default=None)
+
+    def opening(self, section: str) -> Recorded | None:
+        """The go that opened a section; None for the first one and for one that no go opened."""
+        found = (one.event for one in self.decisions.values() if one.go and one.event.data["opens"] == section)
+        return next(found, None)
+
     def signed(self, on: str, target: str) -> list[SignOff]:
         """Sign-offs on a step or gate that were not withdrawn, the newest of each person only.
 

@@ -59,6 +59,11 @@ class Result:
         return self.event.at
 
     @property
+    def started(self) -> datetime:
+        """When the measuring began."""
+        return parse_stamp(self.event.data["started"])
+
+    @property
     def max_age_ms(self) -> int:
         """How long it counts; 0 means as long as its section is open."""
         return int(self.event.data["max_age_ms"])
@@ -172,6 +177,11 @@ class Attempt:
     @property
     def external(self) -> bool:
         return bool(self.intent.data["how"] == "external")
+
+    @property
+    def touched(self) -> Recorded:
+        """The newest entry that says that it changed something, or was about to."""
+        return max((one for one in (self.intent, self.finished, self.resolved) if one), key=lambda one: one.seq)
 
     @property
     def outcome(self) -> str | None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from captain.measurement import Verdict
 from captain.run import Result, SignOff
 from captain.run.facts import worse
+from captain.run.since import signed_too_early
 from captain.run.view import View
 
 if TYPE_CHECKING:
@@ -21,10 +22,10 @@ def signed(view: View, step: Step) -> list[SignOff]:
 
 
 def stands(view: View, step: Step, one: SignOff, verdict: Verdict) -> bool:
-    """Whether a sign-off still holds: same definition, not expired, verdict no worse than the one seen."""
+    """Whether a sign-off still holds: same definition, in time, not expired, verdict no worse than the one seen."""
     if one.event.data["definition"] != view.definitions.get(step.id) or one.seq in view.run.lapsed:
         return False
-    if expired(view, one):
+    if expired(view, one) or signed_too_early(view, step, one):
         return False
     seen = one.event.data["seen"]
     if seen is None or one.meaning != "approve":

@@ -10,6 +10,7 @@ from captain.measurement import Verdict
 from captain.run import Attempt, Result, SignOff, Waiver
 from captain.run.facts import worse
 from captain.run.signing import asked_for, fits, may_reject, may_sign, missing, signed, stands
+from captain.run.since import overtaken, signed_too_early
 from captain.run.view import View, section_state
 
 if TYPE_CHECKING:
@@ -119,6 +120,8 @@ def stale_because(view: View, step: Step, result: Result) -> str | None:
     at = view.target.checklist.find(step.id)
     if at is None or view.run.ended or section_state(view.run, view.target, at[0].id) == "closed":
         return None
+    if why := overtaken(view, at[0], result):
+        return why
     if result.max_age_ms and result.at > view.now + CLOCK_SLACK:
         return "measured at a time that the clock has not reached"
     if 0 < result.max_age_ms < (view.now - result.at) / timedelta(milliseconds=1):
@@ -217,7 +220,7 @@ def _signed(view: View, step: Step, found: Status) -> Status:
             message = "approved by " + ", ".join(one.by for one in approvals)
         else:
             state = "lapsed" if lapsed and not valid else "waiting"
-            message = f"waits for {roles(waits)}"
+            message = _early(view, step, lapsed) + f"waits for {roles(waits)}"
     elif waits and found.verdict.good and found.state == "measured":
         state = "lapsed" if lapsed and not valid else "waiting"
     return replace(
@@ -230,6 +233,12 @@ def _signed(view: View, step: Step, found: Status) -> Status:
         waits=waits,
         rejected=rejected,
     )
+
+
+def _early(view: View, step: Step, lapsed: list[SignOff]) -> str:
+    """Who signed too early, as the beginning of a sentence; empty where nobody did."""
+    early = [(one, why) for one in lapsed if (why := signed_too_early(view, step, one))]
+    return f"signed by {early[-1][0].by} {early[-1][1]}; " if early else ""
 
 
 def roles(waits: tuple[str, ...]) -> str:
@@ -272,10 +281,14 @@ def covers(view: View, step: Step, waiver: Waiver, found: Status) -> bool:
     """Whether a waiver holds for what is seen now: no condition is unmet that it did not name."""
     if view.now >= waiver.expires or waiver.event.data["definition"] != view.definitions.get(step.id):
         return False
-    if found.verdict.good:
+    if found.verdict.good and not found.stale:
         return True
     if found.result is None:
         return found.attempt is None or found.state == "todo"
+    at = view.step(step.id)
+    if step.action is None and at is not None and overtaken(view, at[0], found.result):
+        # Whatever was met before the deployment may be unmet after it.
+        return frozenset(step.expect) <= waiver.covers
     return unmet(step, found.result) <= waiver.covers
 
 

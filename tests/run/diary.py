@@ -122,6 +122,7 @@ class Diary:
         conditions: dict[str, str] | None = None,
         observed: dict[str, Any] | None = None,
         message: str = "as seen",
+        started: datetime | None = None,
     ) -> int:
         found = self.target.checklist.find(step)
         if conditions is None:
@@ -134,7 +135,7 @@ class Diary:
             "severity": "blocker",
             "message": message,
             "attempts": 1,
-            "started": stamp(self.clock),
+            "started": stamp(started or self.clock),
             "duration_ms": 5,
             "held_ms": None,
             "max_age_ms": round(max_age / timedelta(milliseconds=1)),

@@ -1,0 +1,52 @@
+"""Whether a deployment, or the opening of a section, overtook what was measured or signed before it. Pure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from captain.events import Recorded
+from captain.run import Result, SignOff
+from captain.run.view import View, section_state
+
+if TYPE_CHECKING:
+    from captain.checklist import Section, Step
+
+
+def overtaken(view: View, section: Section, result: Result) -> str | None:
+    """Why a result of a section that is not closed says nothing of what is there now; None where it does."""
+    if view.run.ended or section_state(view.run, view.target, section.id) == "closed":
+        return None
+    touched = view.run.touched
+    if section.phase != "pre" and touched is not None and _older(result, touched.touched):
+        return f"measured before {_title(view, touched.step)} ran, so measure it again"
+    opening = view.run.opening(section.id)
+    if section.phase in ("deploy", "post") and opening is not None and _older(result, opening):
+        return "measured before its section opened, so measure it again"
+    return None
+
+
+def _older(result: Result, event: Recorded) -> bool:
+    if result.seq < event.seq:
+        return True
+    # Asked before and answered after; only one machine's clock can tell.
+    return result.event.boot == event.boot and result.started < event.at
+
+
+def signed_too_early(view: View, step: Step, one: SignOff) -> str | None:
+    """Why an approval of this run was given before what it approves; None for what was given for longer or in time."""
+    at = view.step(step.id)
+    if at is None or one.meaning != "approve" or one.expires is not None or one.event.run != view.run.id:
+        return None
+    opening = view.run.opening(at[0].id)
+    if at[0].phase in ("deploy", "post") and opening is not None and one.seq < opening.seq:
+        return "before its section opened"
+    for needed in step.needs:
+        attempt = view.run.attempt_of(needed)
+        if attempt is not None and one.seq < attempt.intent.seq:
+            return f"before {_title(view, needed)} ran"
+    return None
+
+
+def _title(view: View, step_id: str | None) -> str:
+    found = view.step(step_id or "")
+    return found[1].title if found else str(step_id)
