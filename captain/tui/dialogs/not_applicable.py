@@ -51,7 +51,7 @@ class NotApplicableDialog(Dialog[NotApplicable]):
         return f"Not applicable · {self.step.title}"
 
     def about(self) -> Content:
-        return self.look.mark(mark(self.status))
+        return self.look.mark(mark(self.status)).rstrip()
 
     def facts(self) -> Sequence[Content]:
         rows = self.wrapped("asks", self.step.manual or self.step.why or self.step.title)

@@ -54,7 +54,7 @@ class ResolveDialog(Dialog[Resolution]):
         return f"What did it do? · {self.step.title}"
 
     def about(self) -> Content:
-        return self.look.mark(mark(self.status))
+        return self.look.mark(mark(self.status)).rstrip()
 
     def facts(self) -> Sequence[Content]:
         data = self.attempt.intent.data

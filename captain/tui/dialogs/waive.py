@@ -59,7 +59,7 @@ class WaiveDialog(Dialog[Waiving]):
         return f"Waive · {self.step.title}"
 
     def about(self) -> Content:
-        return self.look.mark(mark(self.status))
+        return self.look.mark(mark(self.status)).rstrip()
 
     def facts(self) -> Sequence[Content]:
         verdict = self.status.verdict.value
