@@ -6,12 +6,10 @@ from textual.content import Content
 
 from captain.run import allowed
 from captain.tui.moment import Moment, Way
-from captain.tui.present import Look, cell, running_clock, spread
+from captain.tui.present import Look, running_clock, spread
 
 ARROW = 4
 """Cells of `R → `."""
-MEANS = 8
-"""Fewer cells than these say nothing about how."""
 
 
 def way_back(look: Look, moment: Moment | None, width: int) -> Content:
@@ -66,7 +64,7 @@ def goal(look: Look, release: str, to: str, room: int, proved: str = "") -> Cont
     """The release first, then how, then what was proved of it, in at most `room` cells.
 
     `1.3.9 sha256:9f3c… ready ✓`, `1.3.9  python3 deploy.py 1.3.9  ready ✓`. `release` is the label of the release
-    before, empty where it is not known; `to` is a strategy's own line. How yields first.
+    before, empty where it is not known; `to` is a strategy's own line. How yields first, by whole words.
     """
     words = to.split(" ")
     if release and words[0].endswith(f":{release}") and words[-1].startswith("sha256:"):
@@ -80,8 +78,10 @@ def goal(look: Look, release: str, to: str, room: int, proved: str = "") -> Cont
     gap = " " if not how.plain or how.plain.startswith("sha256:") else "  "
     end = look.say(f"{gap if release or how.plain else ''}{proved}" if proved else "", "success")
     room -= name.cell_length + end.cell_length + (len(gap) if release else 0)
-    if how.cell_length > room:
-        how = cell(how, room) if room >= MEANS else Content("")
+    while words and how.cell_length > room:
+        # Whole words: half of one could be read as another.
+        words.pop()
+        how = look.say(" ".join([*words, "…"]) if words else "", "muted")
     return Content.assemble(name, gap if release and how.plain else "", how, end)
 
 

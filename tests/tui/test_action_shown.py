@@ -83,7 +83,7 @@ async def test_secrets_are_shown_by_their_name(shop: Shop) -> None:
         (
             "1.4.0",
             "python3 deploy.py --to a-very-long-name-of-something",
-            "1.4.0  python3 deploy.py --to a-very-long-…  ready ✓",
+            "1.4.0  python3 deploy.py --to …  ready ✓",
         ),
         ("", "python3 deploy.py 1.4.0", "python3 deploy.py 1.4.0  ready ✓"),
         ("1.4.0", "", "1.4.0 ready ✓"),
