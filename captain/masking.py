@@ -79,6 +79,19 @@ class Masker:
         hits = self._hits(_Unbroken(data))
         return b"".join(_replaced(data, hits, len(data))) if hits else data
 
+    def cut(self, text: str, limit: int) -> str:
+        """At most `limit` characters, ending in front of a secret that the limit would cut in two.
+
+        Half a secret would not be found any more when the rest is masked.
+        """
+        if len(text) <= limit:
+            return text
+        raw, end = text.encode("utf-8", "surrogatepass"), len(text[:limit].encode("utf-8", "surrogatepass"))
+        for hit in self._hits(_Unbroken(raw)):
+            if hit.start < end < hit.end:
+                end = hit.start
+        return raw[:end].decode("utf-8", "surrogatepass")
+
     def stream(self) -> Stream:
         """A masker for data that arrives in pieces; one for every pipe."""
         return Stream(self)

@@ -29,6 +29,23 @@ def test_a_secret_in_clear_is_replaced_by_its_name() -> None:
     assert MASKER.mask_bytes(b"Bearer ghp_0123456789abcdef\n") == b"Bearer [secret TOKEN]\n"
 
 
+@pytest.mark.parametrize("at", range(30, 50))
+def test_a_cut_never_leaves_half_a_secret_behind(at: int) -> None:
+    for spelling in ("ghp_0123456789abcdef", base64.b64encode(b"ghp_0123456789abcdef").decode(), PASSWORD):
+        text = "é" * at + spelling + " and more"
+        cut = MASKER.cut(text, 50)
+        assert text.startswith(cut) and len(cut) <= 50
+        whole = MASKER.mask(text)
+        assert whole.startswith(MASKER.mask(cut)), (cut, whole)
+        assert len(cut) >= min(at - 1, 50)
+
+
+def test_a_cut_of_a_short_text_or_one_without_secrets_is_plain() -> None:
+    text = "é" * 40 + "ghp_0123456789abcdef"
+    assert MASKER.cut(text, 60) is text
+    assert MASKER.cut("a\ud800" * 40, 7) == "a\ud800a\ud800a\ud800a"
+
+
 def test_text_without_a_secret_comes_back_untouched() -> None:
     text = "nothing here\nbut é and \ud800 half a surrogate"
     assert MASKER.mask(text) is text

@@ -45,8 +45,8 @@ def kinds() -> str:
     for name in probes.names():
         cls = probes.find(name)
         assert cls is not None
-        seen = ", ".join(f"`{one}`" for one in observes(cls.Observes))
-        rows.append((f"`{name}`", summary(cls), cls.on_error, seen))
+        seen = ", ".join(f"`{one}`" for one in observes(cls.Observes) if one not in cls.unseen)
+        rows.append((f"`{name}`", summary(cls), cls.errors, seen))
     return table(*rows)
 
 

@@ -63,9 +63,11 @@ def explain_probe(cls: type[Probe]) -> Explained:
         facts.append("asks over a network, so retry applies")
     if cls.safety != "read":
         facts.append(f"safety: {cls.safety}; only where an environment allows it")
-    facts.append(
+    anybodys = (
         f"an error that could be anybody's is {'a failure' if cls.on_error == 'fail' else 'unknown'}; see on_error"
     )
+    facts.append(f"errors: {cls.errors}" if cls.errors else anybodys)
+    facts += [f"{name} is not observed by this captain yet: write {hint}" for name, hint in cls.unseen.items()]
     text = inspect.cleandoc(cls.__doc__ or "")
     return Explained(
         cls.kind, "probe", text, _parameters(cls), seen, tuple(facts), cls.default_expect, cls.example.strip()

@@ -7,7 +7,7 @@ from captain.condition import ConditionError, Fault, Scope, compile_condition, c
 from captain.documents import Node
 from captain.loader.asking import default_expect
 from captain.loader.conditions import Condition, conditions
-from captain.loader.drafts import Draft, DraftStep
+from captain.loader.drafts import Draft, DraftAsk, DraftStep
 from captain.loader.world import World
 
 
@@ -33,6 +33,19 @@ def params(node: Node | None, world: World) -> None:
             report(error.faults, child, 0, world)
 
 
+Unseen = dict[str, str]
+"""By name as conditions write it: observations of later captains, and what to write until then."""
+
+
+def _unseen(asks: list[DraftAsk]) -> Unseen:
+    found: Unseen = {}
+    for ask in asks:
+        for name, hint in (ask.cls.unseen if ask.cls is not None else {}).items():
+            full = f"{ask.name}.{name}" if ask.name else name
+            found |= {full: hint, f"before.{full}": hint}
+    return found
+
+
 def _step(draft: Draft, step: DraftStep, world: World) -> None:
     node = step.node
     params(node.get("params"), world)
@@ -43,7 +56,7 @@ def _step(draft: Draft, step: DraftStep, world: World) -> None:
     for key in ("expect", "warn"):
         child = node.get(key)
         if child is not None and (step.asks or "compare" in step.questions):
-            judge(child, scope, world, observes=True)
+            judge(child, scope, world, observes=True, unseen=_unseen(step.asks))
     signing = node.get("sign_off")
     if signing is not None:
         _rules(signing, scope, world)
@@ -52,7 +65,7 @@ def _step(draft: Draft, step: DraftStep, world: World) -> None:
         for key in ("expect", "warn"):
             child = step.observe.get(key)
             if child is not None:
-                judge(child, seen, world, observes=True)
+                judge(child, seen, world, observes=True, unseen=_unseen(step.observe_asks))
     _asserts(step, world)
 
 
@@ -79,8 +92,8 @@ def _rules(node: Node, scope: Scope, world: World) -> None:
             judge(when, scope, world)
 
 
-def judge(node: Node, scope: Scope, world: World, *, observes: bool = False) -> None:
-    """The conditions below one key."""
+def judge(node: Node, scope: Scope, world: World, *, observes: bool = False, unseen: Unseen | None = None) -> None:
+    """The conditions below one key; what they read of `unseen` is noted."""
     compiled: list[tuple[Condition, Compiled]] = []
     for condition in conditions(node, world.problems):
         if "${{" in condition.text:
@@ -96,6 +109,11 @@ def judge(node: Node, scope: Scope, world: World, *, observes: bool = False) -> 
             compiled.append((condition, compile_condition(condition.text, scope, observes=observes)))
         except ConditionError as error:
             report(error.faults, condition.node, condition.offset, world)
+    for place, checked in compiled:
+        for read in checked.reads:
+            if (hint := (unseen or {}).get(read.name)) is not None:
+                message = f"{read.name}: not observed by this captain yet"
+                world.problems.note(place.node, message, hint=f"write {hint}", offset=place.offset)
     for index, fault in lint_list([condition for _, condition in compiled]):
         written = compiled[index][0]
         report([fault], written.node, written.offset, world)

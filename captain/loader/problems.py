@@ -41,6 +41,11 @@ class Problems:
         line, column = (node.line, node.column) if offset is None else node.spot(offset)
         self._note(node.document, line, column, "error", node.path, message, hint)
 
+    def note(self, node: Node, message: str, *, hint: str, offset: int) -> None:
+        """Something that this captain does not do yet, at a character of a value's text."""
+        line, column = node.spot(offset)
+        self._note(node.document, line, column, "note", node.path, message, hint)
+
     def key(
         self,
         node: Node,

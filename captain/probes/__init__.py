@@ -24,6 +24,8 @@ from captain.registry import Registry
 
 P = TypeVar("P", bound="Probe")
 
+TEXT = 64 * 1024
+"""Characters of one text that conditions and evidence see."""
 LIVE = timedelta(minutes=15)
 """How long the result of a live probe counts where nothing else is said."""
 
@@ -41,9 +43,17 @@ class Context:
     environ: Mapping[str, str]
     """captain's own environment, without the declared secrets."""
     secrets: Mapping[str, str]
-    """The declared secrets that are set. Values never reach a Measurement unmasked: the engine masks."""
+    """The declared secrets that are set. A kind need not mask what it measures: the engine does, before it is kept."""
     blocking: Blocking
     clock: Clock
+
+    def clip(self, text: str) -> str:
+        """The first `TEXT` characters, never ending within a secret. Nothing else may cut what was read."""
+        if len(text) <= TEXT:
+            return text
+        from captain.masking import Masker
+
+        return Masker(self.secrets).cut(text, TEXT)
 
 
 class Probe(BaseModel):
@@ -57,6 +67,8 @@ class Probe(BaseModel):
     """Conditions of a step that gives none."""
     on_error: ClassVar[Literal["fail", "unknown"]] = "unknown"
     """What an unclear ProbeError means where the step does not say."""
+    errors: ClassVar[str] = ""
+    """Which errors are a failure, which the step's `on_error` decides, which are unknown: for explain and README."""
     network: ClassVar[bool] = False
     """Whether it asks over a network, so that a step's `retry` applies."""
     max_age: ClassVar[timedelta] = LIVE
@@ -64,6 +76,8 @@ class Probe(BaseModel):
     safety: ClassVar[Literal["read", "active", "drill"]] = "read"
     later: ClassVar[frozenset[str]] = frozenset()
     """Parameters of later captains: accepted in files, noted by lint, a step that gives one unknown."""
+    unseen: ClassVar[Mapping[str, str]] = {}
+    """Observations of later captains, each with the condition to write until then: declared and noted by lint."""
     example: ClassVar[str] = ""
     """A step's YAML that lints, as `captain explain` prints it."""
 

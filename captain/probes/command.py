@@ -13,10 +13,8 @@ from captain.effects import Program
 from captain.errors import ProbeError, ProgramError
 from captain.fields import EnvName, Run, Text
 from captain.measurement import Measurement, Value
-from captain.probes import Context, Probe, probe
+from captain.probes import TEXT, Context, Probe, probe
 
-TEXT = 64 * 1024
-"""Characters of each stream that conditions and evidence see."""
 _INT = re.compile(r"\s*(-?[0-9]{1,18})\s*")
 
 
@@ -29,6 +27,10 @@ class CommandProbe(Probe):
     """
 
     default_expect: ClassVar[tuple[str, ...]] = ("exit_code == 0",)
+    errors: ClassVar[str] = (
+        "on_error decides (unknown): took too long, ended by a signal; "
+        "unknown: not found, not executable, its folder is not there"
+    )
     later: ClassVar[frozenset[str]] = frozenset({"container"})
     example: ClassVar[str] = """\
 id: no-pending-migrations
@@ -81,15 +83,15 @@ expect: exit_code == 0"""
         stdout, stderr = _text(done.stdout), _text(done.stderr)
         observed: dict[str, Value] = {
             "exit_code": done.exit_code,
-            "stdout": stdout[:TEXT],
-            "stderr": stderr[:TEXT],
+            "stdout": ctx.clip(stdout),
+            "stderr": ctx.clip(stderr),
         }
         notes = self._parsed(stdout, done.truncated, observed)
         body = stdout if not stderr else f"{stdout}\n--- stderr\n{stderr}".lstrip("\n")
         return Measurement(
             observed=observed,
             asked=asked,
-            body=body[:TEXT],
+            body=ctx.clip(body),
             truncated=done.truncated or len(body) > TEXT,
             notes=notes,
         )

@@ -12,7 +12,7 @@ from pydantic import AfterValidator
 from captain.errors import ProbeError, UsageError
 from captain.fields import Bool, PositiveInt, Text, wrong
 from captain.measurement import Measurement
-from captain.probes import Context, Probe, probe
+from captain.probes import TEXT, Context, Probe, probe
 from captain.systems.docker import Reader, endpoint
 from captain.systems.docker_counts import Counts
 from captain.systems.docker_look import Look, Selection, look
@@ -20,7 +20,6 @@ from captain.systems.patterns import chooser
 
 _MARGIN = 0.9
 """Share of the attempt's time the engine may take, so that its own error comes before the attempt's end."""
-_BODY = 64 * 1024
 
 
 def _choice(value: str) -> str:
@@ -50,6 +49,8 @@ class DockerProbe(Probe):
         "restarting == 0",
     )
     network: ClassVar[bool] = True
+    errors: ClassVar[str] = "unknown: the engine is the instrument, not the product"
+    unseen: ClassVar[Mapping[str, str]] = {"restart_count_delta": "restart_count_max == before.restart_count_max"}
     example: ClassVar[str] = """\
 id: containers-healthy
 title: Containers are healthy
@@ -102,7 +103,7 @@ expect: ['running == matched', 'healthy == running', 'restarting == 0']"""
         oom_killed: Annotated[int, "killed for lack of memory since their start"]
         no_restart_policy: Annotated[int, "that nothing restarts when they fail"]
         restart_count_max: Annotated[int, "the most restarts of one container"]
-        restart_count_delta: Annotated[int, "restarts since the deploy opened; never known to one look, use before"]
+        restart_count_delta: Annotated[int, "restarts since the deploy opened; not observed by this captain yet"]
         missing_mounts: Annotated[int, "paths of require_mounts without a named volume or bind"]
         anonymous_volumes: Annotated[int, "volumes without a name"]
         docker_sock_mounts: Annotated[int, "mounts of the engine's socket"]
@@ -153,7 +154,7 @@ expect: ['running == matched', 'healthy == running', 'restarting == 0']"""
         return Measurement(
             observed=counted.observed(),
             asked=f"GET containers {self.asks().removeprefix('containers ')} at {where.url}",
-            body=body[:_BODY],
-            truncated=len(body) > _BODY,
+            body=ctx.clip(body),
+            truncated=len(body) > TEXT,
             notes=(*notes, *counted.notes),
         )

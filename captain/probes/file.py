@@ -13,10 +13,9 @@ from typing import Annotated, Any, ClassVar, Literal, TypedDict
 from captain.errors import ProbeError
 from captain.fields import Text
 from captain.measurement import Measurement, Value
-from captain.probes import Context, Probe, probe
+from captain.probes import TEXT, Context, Probe, probe
 
 LIMIT = 1024 * 1024
-TEXT = 64 * 1024
 
 
 @probe("file")
@@ -28,6 +27,7 @@ class FileProbe(Probe):
     """
 
     default_expect: ClassVar[tuple[str, ...]] = ("exists",)
+    errors: ClassVar[str] = "unknown: cannot be read (a missing file is an answer); on_error decides (unknown): no answer in time"
     example: ClassVar[str] = """\
 id: release-notes-written
 title: Release notes are written
@@ -81,28 +81,28 @@ expect: ['exists', 'text.contains("1.4.0")']"""
         if self.parse != "none":
             _inside(ctx.root, ctx.root / self.path, self.path)
             body = data[:LIMIT].decode("utf-8", "replace")
-            notes += self._content(body, whole, observed)
+            if self.parse == "text":
+                observed["text"] = ctx.clip(body)
+            elif whole:
+                notes += _json(body, observed)
         return Measurement(
             observed=observed,
             asked=asked,
-            body=None if body is None else body[:TEXT],
+            body=None if body is None else ctx.clip(body),
             truncated=not whole or len(body or "") > TEXT,
             notes=tuple(notes),
         )
 
-    def _content(self, body: str, whole: bool, observed: dict[str, Value]) -> list[str]:
-        if self.parse == "text":
-            observed["text"] = body[:TEXT]
-            return []
-        if not whole:
-            return []
-        from captain.documents import parse_json
 
-        try:
-            observed["json"] = parse_json(body)
-        except ValueError as error:
-            return [f"it is not JSON: {error}"]
-        return []
+def _json(body: str, observed: dict[str, Value]) -> list[str]:
+    """Adds `json`; the reason where it is none."""
+    from captain.documents import parse_json
+
+    try:
+        observed["json"] = parse_json(body)
+    except ValueError as error:
+        return [f"it is not JSON: {error}"]
+    return []
 
 
 def _look(path: Path, shown: str) -> tuple[os.stat_result, bytes] | None:

@@ -38,6 +38,7 @@ class GitProbe(Probe):
     """
 
     default_expect: ClassVar[tuple[str, ...]] = ("dirty == 0", "untracked == 0")
+    errors: ClassVar[str] = "unknown: git, the repository and the remote are the instrument"
     example: ClassVar[str] = """\
 id: no-uncommitted-changes
 title: No uncommitted changes

@@ -12,10 +12,7 @@ from pydantic import AfterValidator, Field
 from captain.fields import Bool, Text, wrong
 from captain.http import Reply, fetch, refused_url
 from captain.measurement import Measurement, Value
-from captain.probes import Context, Probe, probe
-
-TEXT = 64 * 1024
-"""Characters of a body that conditions and evidence see."""
+from captain.probes import TEXT, Context, Probe, probe
 
 _TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,128}")
 _RESERVED = frozenset(("connection", "content-length", "transfer-encoding", "upgrade", "te", "trailer"))
@@ -59,6 +56,10 @@ class HttpProbe(Probe):
 
     default_expect: ClassVar[tuple[str, ...]] = ("status < 400",)
     network: ClassVar[bool] = True
+    errors: ClassVar[str] = (
+        "fail: refused, reset, closed, certificate not verifying, no answer in time; on_error decides (unknown): "
+        "name not resolved, no connection in time, an answer that is not HTTP; unknown: captain's own limits and files"
+    )
     example: ClassVar[str] = """\
 id: health-checks-passing
 title: Health checks passing
@@ -115,13 +116,16 @@ expect: ['status == 200', 'json.status == "ok"', 'latency < duration("500ms")']"
             verify=self.verify,
         )
         text = _text(reply)
+        shown = None if text is None else ctx.clip(text)
         observed, notes = _observed(reply, text)
+        if shown is not None:
+            observed["text"] = shown
         if not self.verify and reply.tls is not None:
             notes.append("the certificate was not verified (verify: false)")
         return Measurement(
             observed=observed,
             asked=f"{self.method} {reply.url}",
-            body=None if text is None else text[:TEXT],
+            body=shown,
             truncated=reply.truncated or len(text or "") > TEXT,
             notes=tuple(notes),
         )
@@ -144,7 +148,6 @@ def _observed(reply: Reply, text: str | None) -> tuple[dict[str, Value], list[st
         "redirect_to": reply.redirect_to,
         "http_version": reply.http_version,
         "ip": reply.ip,
-        "text": None if text is None else text[:TEXT],
     }
     if reply.undecoded is not None:
         notes.append(f"the body came as {reply.undecoded}, which captain does not decode")

@@ -148,6 +148,13 @@ def test_the_example_of_a_strategy_lints(folder: Path, name: str) -> None:
     assert name in run(explain, name).stdout
 
 
+def test_explain_says_which_errors_are_failures_and_which_are_unknown() -> None:
+    assert "errors: fail: refused, reset, closed" in run(explain, "http").stdout
+    assert "errors: on_error decides (unknown): took too long" in run(explain, "command").stdout
+    for name in ("docker", "file", "git"):
+        assert "errors: unknown: " in run(explain, name).stdout
+
+
 def test_explain_of_a_later_kind_and_of_nothing() -> None:
     assert "not measured by this captain yet" in run(explain, "ci").stdout
     with pytest.raises(UsageError) as caught:

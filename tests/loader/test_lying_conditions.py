@@ -132,6 +132,17 @@ def test_an_unmeasured_kind_leaves_its_names_open_and_the_rest_checked(problems:
     ]
 
 
+def test_what_a_kind_does_not_observe_yet_is_noted_with_what_to_write(problems: Say) -> None:
+    steps = "- id: a\n  title: A\n  docker: {}\n  expect: ['running > 0', 'true && restart_count_delta == 0']\n"
+    steps += "- id: b\n  title: B\n  probes: { web: { docker: {} } }\n  expect: [web.restart_count_delta == 0]\n"
+    steps += "- id: c\n  title: C\n  docker: {}\n  expect: [restart_count_max == before.restart_count_max]\n"
+    hint = "write restart_count_max == before.restart_count_max"
+    assert [(one.severity, one.line, one.column, one.message, one.hint) for one in problems(steps)] == [
+        ("note", 11, 34, "restart_count_delta: not observed by this captain yet", hint),
+        ("note", 15, 18, "web.restart_count_delta: not observed by this captain yet", hint),
+    ]
+
+
 def test_an_alias_observes_what_the_other_step_does(problems: Say) -> None:
     first = "- { id: a, title: A, pinger: { url: x } }\n"
     assert problems(first + "- { id: b, title: B, alias: a, expect: ['passed && status == 200'] }\n") == []

@@ -21,6 +21,8 @@ from captain.probes import Context, probes
 from captain.probes.command import CommandProbe
 from captain.threads import on_daemon
 
+SECRET = "ghp_0123456789abcdef"
+"""A declared secret that is set."""
 Ask = Callable[..., Awaitable[Measurement]]
 
 
@@ -32,7 +34,7 @@ def ask(tmp_path: Path) -> Ask:
             repo=None,
             timeout=timedelta(seconds=within),
             environ={"PATH": os.environ["PATH"], "HOME": "/h", "LD_PRELOAD": "", "AWS_SECRET_ACCESS_KEY": "x"},
-            secrets={},
+            secrets={"TOKEN": SECRET},
             blocking=on_daemon,
             clock=SystemClock(),
         )
@@ -155,3 +157,11 @@ def test_row_65_its_program_is_shown_before_it_runs() -> None:
 def test_the_kind_is_found_by_name_and_its_example_is_a_step() -> None:
     assert probes.find("command") is CommandProbe
     CommandProbe.model_validate(yaml.safe_load(CommandProbe.example)["command"])
+
+
+async def test_a_secret_on_the_cut_of_long_output_leaves_no_half_of_it(ask: Ask) -> None:
+    zeros = "head -c 65530 /dev/zero | tr '\\0' x"
+    script = f"{zeros}; echo {SECRET}; {zeros} >&2; echo {SECRET} >&2"
+    seen = await ask(["sh", "-c", script])
+    assert seen.observed["stdout"] == seen.observed["stderr"] == seen.body == "x" * 65530
+    assert seen.truncated

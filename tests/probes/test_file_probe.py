@@ -18,6 +18,8 @@ from captain.probes import Context, probes
 from captain.probes.file import FileProbe
 from captain.threads import on_daemon
 
+SECRET = "ghp_0123456789abcdef"
+"""A declared secret that is set."""
 Ask = Callable[..., Awaitable[Measurement]]
 NOW = datetime(2026, 11, 23, 14, 0, tzinfo=UTC)
 
@@ -46,7 +48,7 @@ def ask(root: Path) -> Ask:
             repo=None,
             timeout=timedelta(seconds=10),
             environ={},
-            secrets={},
+            secrets={"TOKEN": SECRET},
             blocking=on_daemon,
             clock=Noon(),
         )
@@ -151,3 +153,10 @@ async def test_a_name_that_cannot_be_is_said(ask: Ask) -> None:
 def test_the_kind_is_found_by_name_and_its_example_is_a_step() -> None:
     assert probes.find("file") is FileProbe
     FileProbe.model_validate(yaml.safe_load(FileProbe.example)["file"])
+
+
+async def test_a_secret_on_the_cut_of_a_long_file_leaves_no_half_of_it(ask: Ask, root: Path) -> None:
+    write(root / "log", b"x" * 65530 + SECRET.encode() + b"y" * 100)
+    seen = await ask("log", parse="text")
+    assert seen.observed["text"] == seen.body == "x" * 65530
+    assert seen.truncated

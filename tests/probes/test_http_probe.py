@@ -20,6 +20,8 @@ from captain.probes.http import HttpProbe
 from captain.threads import on_daemon
 from tests.http_server import Servers, answer
 
+SECRET = "ghp_0123456789abcdef"
+"""A declared secret that is set."""
 Ask = Callable[..., Awaitable[Measurement]]
 
 
@@ -38,7 +40,7 @@ def ask(tmp_path: Path) -> Ask:
             repo=None,
             timeout=timedelta(seconds=within),
             environ={},
-            secrets={},
+            secrets={"TOKEN": SECRET},
             blocking=on_daemon,
             clock=SystemClock(),
         )
@@ -190,3 +192,10 @@ def test_the_kind_is_found_by_name_and_its_example_is_a_step() -> None:
     step = yaml.safe_load(HttpProbe.example)
     HttpProbe.model_validate(step["http"])
     assert {"id", "title", "expect"} < set(step)
+
+
+async def test_a_secret_on_the_cut_of_a_long_body_leaves_no_half_of_it(servers: Servers, ask: Ask) -> None:
+    server = servers.answer(answer(b"x" * (64 * 1024 - 8) + SECRET.encode() + b"y" * 100))
+    seen = await ask(server.url)
+    assert seen.observed["text"] == seen.body == "x" * (64 * 1024 - 8)
+    assert seen.truncated
