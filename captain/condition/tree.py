@@ -15,17 +15,23 @@ class Node:
 
 @dataclass(frozen=True, slots=True)
 class Const(Node):
+    """A literal; None is null."""
+
     value: str | bytes | int | float | bool | None
 
 
 @dataclass(frozen=True, slots=True)
 class Ident(Node):
+    """A name."""
+
     name: str
     """As declared, dots included: `backend.size` is one name."""
 
 
 @dataclass(frozen=True, slots=True)
 class Select(Node):
+    """A field of something: `json.status`."""
+
     operand: Node
     field_name: str
     test: bool
@@ -34,6 +40,8 @@ class Select(Node):
 
 @dataclass(frozen=True, slots=True)
 class Call(Node):
+    """A function, operator or method; operators are called `_==_`, `_&&_`, `!_`."""
+
     function: str
     target: Node | None
     args: tuple[Node, ...]
@@ -46,6 +54,8 @@ class Call(Node):
 
 @dataclass(frozen=True, slots=True)
 class Listing(Node):
+    """A list literal."""
+
     elements: tuple[Node, ...]
 
 

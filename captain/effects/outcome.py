@@ -103,6 +103,7 @@ def _read_done(directory: Path) -> Done | Lost | None:
 
 
 def read(directory: Path, name: str) -> dict[str, Any] | None:
+    """The JSON mapping of one file of an attempt: None where it is not there, {} where it is no such thing."""
     try:
         value = json.loads((directory / name).read_bytes()[:_MAX_BYTES])
     except OSError:
@@ -113,6 +114,7 @@ def read(directory: Path, name: str) -> dict[str, Any] | None:
 
 
 def integer(values: Mapping[str, Any], name: str) -> int | None:
+    """A whole number of a mapping, None where there is none; true and false are none."""
     value = values.get(name)
     return value if isinstance(value, int) and not isinstance(value, bool) else None
 

@@ -33,10 +33,12 @@ def part(document: Document, *keys: str) -> Mapping[str, Any]:
 
 
 def name_of(document: Document) -> str:
+    """Its name without the slash the engine puts in front, "" where it has none."""
     return str(document.get("Name") or "").removeprefix("/")
 
 
 def labels_of(document: Document) -> Mapping[str, Any]:
+    """Its labels, {} where it has none."""
     return part(document, "Config", "Labels")
 
 
@@ -90,6 +92,7 @@ def health(document: Document) -> Health:
 
 
 def failing_streak(document: Document) -> int:
+    """How often in a row its health check failed, 0 where it does not run or has none."""
     return int(part(document, "State", "Health").get("FailingStreak") or 0) if health(document) != "none" else 0
 
 
@@ -137,6 +140,7 @@ def restarts_itself(document: Document) -> bool:
 
 
 def mounts(document: Document) -> list[Mapping[str, Any]]:
+    """Its mounts as the engine lists them: Type, Name, Source, Destination."""
     return [each for each in document.get("Mounts") or [] if isinstance(each, Mapping)]
 
 
@@ -156,10 +160,12 @@ def sensitive(mount: Document) -> bool:
 
 
 def networks(document: Document) -> list[str]:
+    """The names of its networks, sorted."""
     return sorted(part(document, "NetworkSettings", "Networks"))
 
 
 def on_host_network(document: Document) -> bool:
+    """Whether it shares the host's network, so that every port of it is published."""
     return part(document, "HostConfig").get("NetworkMode") == "host"
 
 
@@ -175,6 +181,7 @@ def published(document: Document) -> list[str]:
 
 
 def log_driver(document: Document) -> str:
+    """Where its output goes: json-file, journald, …; "" where the engine does not say."""
     return str(part(document, "HostConfig", "LogConfig").get("Type") or "")
 
 
