@@ -72,7 +72,7 @@ sections:
       - id: check-answers
         title: The check answers
         http: {{ url: '${{{{ vars.url }}}}/cgi-bin/check' }}
-        within: 10s
+        within: 3s
         every: 200ms
         expect: [status == 200]
 """
@@ -108,9 +108,12 @@ class Flight:
 
     @property
     def environ(self) -> dict[str, str]:
-        keep = {key: os.environ[key] for key in ("PATH", "HOME", "LANG") if key in os.environ}
+        keep = {key: os.environ[key] for key in ("PATH", "HOME") if key in os.environ}
         return {
             **keep,
+            # tmux draws what is no ASCII as _ where it is told of no UTF-8.
+            "LANG": "C.UTF-8",
+            "LC_ALL": "C.UTF-8",
             "TERM": "xterm-256color",
             "CAPTAIN_LOG": str(self.log),
             "CAPTAIN_AS": "karen@example.com",
@@ -294,7 +297,7 @@ class Terminal:
 
     def press(self, *keys: str) -> None:
         # A dialog that opens ignores keys for 300 ms; a person is never faster either.
-        time.sleep(0.5)
+        time.sleep(0.35)
         self._tmux("send-keys", "-t", "t", *keys)
 
     def close(self) -> None:
