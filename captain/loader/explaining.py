@@ -141,4 +141,4 @@ def _words(schema: Schema) -> str:
     if kind == "string" and "(ms|s|m|h|d)" in schema.get("pattern", ""):
         return "duration"
     named = {"number": "number", "boolean": "true or false"}
-    return "text" if kind in (TEXT["type"], "string") else named.get(str(kind), "size" if kind else "anything")
+    return "text" if kind in (TEXT["type"], "string") else named.get(str(kind), "anything")

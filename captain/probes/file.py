@@ -27,7 +27,9 @@ class FileProbe(Probe):
     """
 
     default_expect: ClassVar[tuple[str, ...]] = ("exists",)
-    errors: ClassVar[str] = "unknown: cannot be read (a missing file is an answer); on_error decides (unknown): no answer in time"
+    errors: ClassVar[str] = (
+        "unknown: cannot be read (a missing file is an answer); on_error decides (unknown): no answer in time"
+    )
     example: ClassVar[str] = """\
 id: release-notes-written
 title: Release notes are written
