@@ -20,7 +20,9 @@ from captain.engine.trusting import trusted
 from captain.errors import Refusal
 from captain.events import Asked, Asking, Draft, Holding, Recorded
 from captain.measurement import Verdict
+from captain.run.since import anew
 from captain.run.status import status
+from captain.scopes import MAX_ALIASES
 
 if TYPE_CHECKING:
     from captain.checklist import Alias, Ask, Step
@@ -57,9 +59,9 @@ async def measure(
     plan = plan or plan_of(step)
     desk.asking[step.id] = desk.asking.get(step.id, 0) + 1
     try:
-        if step.programs() and purpose != "verify":
+        if purpose != "verify" and _starts(desk, step):
             await trusted(desk)
-        outcome = await _run(desk, plan, purpose, release_names)
+        outcome = await run_plan(desk, plan, purpose, release_names)
         if judge is not None:
             outcome.sample.verdict, outcome.sample.message = judge(outcome.sample)
         drafts, blobs = _entry(desk, step, purpose, plan, outcome, attempt)
@@ -72,7 +74,8 @@ async def measure(
         desk.publish(Asked(step.id))
 
 
-async def _run(desk: Desk, plan: Plan, purpose: str, names: Mapping[str, Any] | None) -> Outcome:
+async def run_plan(desk: Desk, plan: Plan, purpose: str, names: Mapping[str, Any] | None, depth: int = 0) -> Outcome:
+    """Ask what the plan asks, as often as it says. `depth` counts the aliases on the way. Records nothing."""
     started_at = desk.clock.now()
     began = desk.clock.monotonic()
 
@@ -85,9 +88,17 @@ async def _run(desk: Desk, plan: Plan, purpose: str, names: Mapping[str, Any] | 
     if blocked is not None:
         return Outcome(Sample((), Verdict.UNKNOWN, blocked, ()), 1, started_at, 0)
     if plan.every is None:
-        sample, tries = await _tries(desk, plan, names)
+        sample, tries = await _tries(desk, plan, purpose, names, depth)
         return Outcome(sample, tries, started_at, _ms(elapsed()))
-    return await _wait(desk, plan, purpose, names, started_at, elapsed)
+    return await _wait(desk, plan, purpose, names, started_at, elapsed, depth)
+
+
+def _starts(desk: Desk, step: Step, depth: int = 0) -> bool:
+    """Whether measuring the step may start a program, its own or one of a step that it stands for."""
+    others = [desk.target.step(name) for one in step.asks.values() if (name := getattr(one, "step", None))]
+    if step.programs() or depth >= MAX_ALIASES:
+        return True
+    return any(_starts(desk, other, depth + 1) for other in others if other is not None)
 
 
 def _untrusted(desk: Desk, plan: Plan, purpose: str) -> str | None:
@@ -113,10 +124,12 @@ def _needed(desk: Desk, step: Step) -> str | None:
     return None
 
 
-async def _tries(desk: Desk, plan: Plan, names: Mapping[str, Any] | None) -> tuple[Sample, int]:
+async def _tries(
+    desk: Desk, plan: Plan, purpose: str, names: Mapping[str, Any] | None, depth: int
+) -> tuple[Sample, int]:
     for attempt in range(1, plan.attempts + 1):
         desk.publish(Asking(plan.step.id, attempt, plan.attempts))
-        sample = await sample_once(desk, plan, names)
+        sample = await sample_once(desk, plan, purpose, names, depth)
         if sample.verdict.good or attempt == plan.attempts:
             return sample, attempt
         await asyncio.sleep(plan.pause.total_seconds())
@@ -130,6 +143,7 @@ async def _wait(
     names: Mapping[str, Any] | None,
     started_at: datetime,
     elapsed: Callable[[], timedelta],
+    depth: int,
 ) -> Outcome:
     """`within` and `for`: keep asking until true, then it must hold."""
     assert plan.every is not None
@@ -138,7 +152,7 @@ async def _wait(
         at = elapsed()
         hold.count += 1
         desk.publish(Asking(plan.step.id, hold.count, 0))
-        sample = await sample_once(desk, plan, names)
+        sample = await sample_once(desk, plan, purpose, names, depth)
         over = hold.take(sample, at, elapsed())
         if hold.held_from is not None and plan.hold is not None:
             desk.publish(Holding(plan.step.id, _ms(hold.held), _ms(plan.hold)))
@@ -152,24 +166,27 @@ async def _wait(
         await asyncio.sleep(max(pause.total_seconds(), 0.0))
 
 
-async def sample_once(desk: Desk, plan: Plan, names: Mapping[str, Any] | None) -> Sample:
+async def sample_once(desk: Desk, plan: Plan, purpose: str, names: Mapping[str, Any] | None, depth: int = 0) -> Sample:
     """Ask every probe of the plan once and judge the answers."""
     from captain.engine.names import conditions, values
 
-    answers = await _answers(desk, plan, names)
+    answers = await _answers(desk, plan, purpose, names, depth)
     expect, warn = conditions(desk, plan.step, plan.asks, plan.expect, plan.warn)
     return _judged(plan, answers, expect, warn, values(desk, plan.step, {a.name: a.observed for a in answers}, names))
 
 
-async def _answers(desk: Desk, plan: Plan, names: Mapping[str, Any] | None) -> tuple[Answer, ...]:
+async def _answers(
+    desk: Desk, plan: Plan, purpose: str, names: Mapping[str, Any] | None, depth: int
+) -> tuple[Answer, ...]:
     from captain.checklist import Alias
-    from captain.engine.names import alias_answer, template_names, template_values
+    from captain.engine import aliases
+    from captain.engine.names import template_names, template_values
 
     scope, values = template_names(desk, plan.step.params), template_values(desk, names)
 
     async def one(name: str, asked: Ask | Alias, left: timedelta) -> Answer:
         if isinstance(asked, Alias):
-            return alias_answer(desk, name, asked)
+            return await aliases.answer(desk, name, asked, purpose, names, depth)
         return await ask(desk, name, asked, max(left, timedelta(0)), scope, values)
 
     if not plan.in_order:
@@ -233,7 +250,7 @@ def _entry(
         "started": stamp(outcome.started),
         "duration_ms": outcome.duration_ms,
         "held_ms": outcome.held_ms,
-        "max_age_ms": max_age_ms(step),
+        "max_age_ms": max_age_ms(desk, step),
         "attempt": attempt,
         "probes": [
             {
@@ -260,16 +277,26 @@ def _entry(
     return Draft("step.result", desk.open_run().id, data), blobs
 
 
-def max_age_ms(step: Step) -> int:
-    """How long a result of this step counts; 0 is as long as its section is open."""
+def max_age_ms(desk: Desk, step: Step, depth: int = 0) -> int:
+    """How long a result of this step counts; 0 is as long as its section is open.
+
+    What an alias asks anew counts as long as where it is asked by its own step.
+    """
     from captain.checklist import Alias
 
     if step.max_age is not None:
         return _ms(step.max_age)
     if step.hold is not None or step.action is not None or step.safety != "read":
         return 0
-    ages = [one.probe.max_age for one in step.asks.values() if not isinstance(one, Alias) and one.probe]
-    return _ms(min(ages)) if ages else 0
+    ages: list[int] = []
+    for one in step.asks.values():
+        if isinstance(one, Alias):
+            other = desk.target.step(one.step)
+            if other is not None and anew(other) and depth < MAX_ALIASES:
+                ages.append(max_age_ms(desk, other, depth + 1))
+        elif one.probe:
+            ages.append(_ms(one.probe.max_age))
+    return min((age for age in ages if age), default=0)
 
 
 def ordered(steps: Iterable[Step]) -> list[list[Step]]:

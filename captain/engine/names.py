@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from datetime import timedelta
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from captain.condition import Condition, Scope, activation, compile_condition
-from captain.engine.ask import Answer
-from captain.measurement import Measurement, Value
+from captain.measurement import Value
 from captain.release import Release
 from captain.run import Run
 from captain.run.status import status
@@ -103,20 +101,6 @@ def resolve_text(desk: Desk, text: str, names: Mapping[str, Any] | None = None) 
         return text
     scope = template_names(desk, desk.target.service.params)
     return compile_template(text, scope).resolve(template_values(desk, names))
-
-
-def alias_answer(desk: Desk, name: str, alias: Alias) -> Answer:
-    """What an alias observes: whether the other step passed, and what it saw."""
-    step = desk.target.step(alias.step)
-    observed: dict[str, Value] = {}
-    # A step of another checklist has no result in this run: it is left out, so that what needs it is unknown.
-    if step is not None and desk.target.checklist.find(step.id) is not None:
-        seen = status(desk.view(), step)
-        if seen.result is not None:
-            observed = dict(revive(step, seen.result.observed))
-            observed["passed"] = seen.verdict.good and seen.state == "measured"
-    measurement = Measurement(observed, f"step {alias.step}")
-    return Answer(name, "alias", timedelta(0), measurement.asked, measurement, None)
 
 
 def last_observed(run: Run, evidence: Mapping[int, list[tuple[str, bytes]]]) -> dict[str, Mapping[str, Any]]:

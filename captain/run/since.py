@@ -12,6 +12,15 @@ if TYPE_CHECKING:
     from captain.checklist import Section, Step
 
 
+def anew(step: Step, *, holds: bool = False) -> bool:
+    """Whether an alias of `step` asks its probes itself instead of reading what was recorded of it.
+
+    A hold takes its time to be proved: it is asked anew only where `holds` says so.
+    """
+    asks = bool(step.asks) and step.action is None and step.manual is None and step.safety == "read"
+    return asks and (holds or step.hold is None)
+
+
 def overtaken(view: View, section: Section, result: Result) -> str | None:
     """Why a result of a section that is not closed says nothing of what is there now; None where it does."""
     if view.run.ended or section_state(view.run, view.target, section.id) == "closed":

@@ -10,7 +10,7 @@ from captain.measurement import Verdict
 from captain.run import Attempt, Result, SignOff, Waiver
 from captain.run.facts import worse
 from captain.run.signing import asked_for, fits, may_reject, may_sign, missing, signed, stands
-from captain.run.since import overtaken, signed_too_early
+from captain.run.since import anew, overtaken, signed_too_early
 from captain.run.view import View, section_state
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ __all__ = [
     "worse",
 ]
 
+MAX_ALIASES = 8
 CLOCK_SLACK = timedelta(seconds=2)
 """A result may be dated so far ahead of the clock; further ahead its age is unknown."""
 
@@ -115,9 +116,9 @@ def _measured(view: View, step: Step) -> Status:
     return found if why is None else replace(found, state="stale", stale_why=why)
 
 
-def stale_because(view: View, step: Step, result: Result) -> str | None:
+def stale_because(view: View, step: Step, result: Result, depth: int = 0) -> str | None:
     """Why a result is too old to be counted. What a closed gate counted stays as it was."""
-    at = view.target.checklist.find(step.id)
+    at = view.step(step.id)
     if at is None or view.run.ended or section_state(view.run, view.target, at[0].id) == "closed":
         return None
     if why := overtaken(view, at[0], result):
@@ -128,6 +129,25 @@ def stale_because(view: View, step: Step, result: Result) -> str | None:
         return "measured too long ago"
     if at[0].phase in ("pre", None) and result.seq < view.deployed and live(step):
         return "measured before another run changed this environment"
+    return _stands_for_older(view, step, result, depth) if depth < MAX_ALIASES else None
+
+
+def _stands_for_older(view: View, step: Step, result: Result, depth: int) -> str | None:
+    """Why an alias that read what was recorded of another step is as old as that."""
+    for ask in step.asks.values():
+        reference = getattr(ask, "step", None)
+        other = None if reference is None else view.target.step(reference)
+        if (
+            other is None
+            or anew(other)
+            or view.step(other.id) is None
+            or (seen := view.run.results.get(other.id)) is None
+        ):
+            continue
+        if seen.seq > result.seq:
+            return f"{other.title} was measured again since"
+        if other.action is None and (why := stale_because(view, other, seen, depth + 1)):
+            return f"{other.title}: {why}"
     return None
 
 

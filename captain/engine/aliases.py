@@ -1,0 +1,106 @@
+"""What an alias observes: the step it stands for, asked anew where captain can ask, else as far as the run knows it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from captain.engine.ask import Answer
+from captain.engine.plans import Sample, plan_of
+from captain.errors import ProbeError
+from captain.events import Asked
+from captain.measurement import Measurement, Value, Verdict
+from captain.run.since import anew
+from captain.run.status import status
+from captain.scopes import MAX_ALIASES, revive
+
+if TYPE_CHECKING:
+    from captain.checklist import Alias, Step
+    from captain.engine.desk import Desk
+
+
+async def answer(
+    desk: Desk, name: str, alias: Alias, purpose: str, names: Mapping[str, Any] | None, depth: int
+) -> Answer:
+    """Whether the other step passes, and what it sees. What cannot be told is an error: the step is then unknown."""
+    asked = f"step {alias.step}"
+    began = desk.clock.monotonic()
+    observed: dict[str, Value] = {}
+    step = desk.target.step(alias.step)
+    if step is None:
+        why: str | None = "there is no such step"
+    elif depth >= MAX_ALIASES:
+        why = "it stands for too many others"
+    elif why := _barred(desk, step):
+        pass
+    elif anew(step) or (purpose == "verify" and anew(step, holds=True)):
+        sample = await _ask(desk, step, purpose, names, depth + 1)
+        observed, why = _seen(desk, step, sample, purpose)
+    elif purpose == "verify":
+        why = "what proves a rollback is measured anew, and this step is not captain's to measure"
+    else:
+        observed, why = _recorded(desk, step)
+    error = None if why is None else ProbeError(f"{asked}: {why}", fault="instrument")
+    took = timedelta(seconds=desk.clock.monotonic() - began)
+    return Answer(name, "alias", took, asked, Measurement(observed, asked), error)
+
+
+def _barred(desk: Desk, step: Step) -> str | None:
+    if step.disabled is not None:
+        return f"switched off: {step.disabled}"
+    if step.unmeasured is not None:
+        return step.unmeasured
+    if desk.target.checklist.find(step.id) is not None and (skipped := desk.skipped.get(step.id)):
+        return f"does not apply: {skipped}"
+    shown = () if desk.trust_request is None else desk.trust_request.programs
+    if any(program not in shown for program in step.programs()):
+        return "nobody was asked to accept its commands"
+    return None
+
+
+async def _ask(desk: Desk, step: Step, purpose: str, names: Mapping[str, Any] | None, depth: int) -> Sample:
+    from captain.engine.measure import run_plan
+
+    try:
+        plan = plan_of(step, once=purpose != "verify")
+        return (await run_plan(desk, plan, purpose, names, depth)).sample
+    finally:
+        if step.id not in desk.asking:
+            desk.publish(Asked(step.id))
+
+
+def _seen(desk: Desk, step: Step, sample: Sample, purpose: str) -> tuple[dict[str, Value], str | None]:
+    observed: dict[str, Value] = {}
+    for one in sample.answers:
+        for key, value in one.observed.items():
+            observed[f"{one.name}.{key}" if one.name else key] = value
+    observed.pop("passed", None)
+    if sample.verdict is Verdict.UNKNOWN:
+        return observed, sample.message
+    observed["passed"] = sample.verdict.good and (purpose == "verify" or _signed(desk, step))
+    return observed, None
+
+
+def _signed(desk: Desk, step: Step) -> bool:
+    """Whether everybody signed whom the step asks, over what was recorded of it."""
+    if not step.sign_off:
+        return True
+    if desk.target.checklist.find(step.id) is None:
+        return False
+    found = status(desk.view(), step)
+    return not found.waits and found.rejected is None
+
+
+def _recorded(desk: Desk, step: Step) -> tuple[dict[str, Value], str | None]:
+    """Actions, holds and what a person confirms: as the run knows them, while that still counts."""
+    if desk.target.checklist.find(step.id) is None:
+        return {}, "a step of another checklist has no result in this run"
+    view = desk.view()
+    found = status(replace(view, asking=view.asking - {step.id}), step)
+    if found.result is None:
+        return {}, found.message
+    if found.stale or found.verdict is Verdict.UNKNOWN:
+        return {}, found.stale_why or found.message
+    return {**revive(step, found.result.observed), "passed": found.verdict.good and found.state == "measured"}, None
