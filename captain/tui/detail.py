@@ -28,6 +28,7 @@ from captain.tui.present import (
     till,
     took,
     verdict_mark,
+    whole,
 )
 
 if TYPE_CHECKING:
@@ -213,7 +214,8 @@ class Detail:
             return self._fact(label, self._say(text, "muted"))
         mark = verdict_mark(verdict)
         role: Role = "wrong" if verdict == "fail" else "warning" if verdict == "unknown" else "plain"
-        value = Content.assemble(cell(self._say(text), wide), self._say(actual(text, resolved), role))
+        seen = whole(actual(text, resolved), self.width - LABEL - wide - 2)
+        value = Content.assemble(cell(self._say(text), wide), self._say(seen, role))
         return self._fact(label, value, self._say(mark.glyph, "wrong" if verdict == "fail" else mark.role))
 
     def _hold(self) -> Iterator[Content]:

@@ -214,6 +214,18 @@ def cell(content: Content | str, width: int, *, right: bool = False) -> Content:
     return content.pad_left(room) if right else content.pad_right(room)
 
 
+def whole(text: str, room: int) -> str:
+    """`text` in at most `room` cells, cut with `…` after a whole word: half of one could be read as another."""
+    text = safe(text)
+    if Content(text).cell_length <= room:
+        return text
+    kept = text.split(" ")
+    while kept and Content(" ".join([*kept, "…"])).cell_length > room:
+        kept.pop()
+    # Of one long word its beginning says more than nothing.
+    return " ".join([*kept, "…"]) if kept else text
+
+
 def spread(width: int, left: Content | str, right: Content | str = "", *, gap: int = 1) -> Content:
     """One row of `width` cells: `left` is cut where they meet, `right` is kept whole."""
     if isinstance(right, str):
@@ -313,4 +325,5 @@ __all__ = [
     "till",
     "took",
     "verdict_mark",
+    "whole",
 ]

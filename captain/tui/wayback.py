@@ -6,7 +6,7 @@ from textual.content import Content
 
 from captain.run import allowed
 from captain.tui.moment import Moment, Way
-from captain.tui.present import Look, running_clock, spread
+from captain.tui.present import Look, running_clock, spread, whole
 
 ARROW = 4
 """Cells of `R → `."""
@@ -78,10 +78,9 @@ def goal(look: Look, release: str, to: str, room: int, proved: str = "") -> Cont
     gap = " " if not how.plain or how.plain.startswith("sha256:") else "  "
     end = look.say(f"{gap if release or how.plain else ''}{proved}" if proved else "", "success")
     room -= name.cell_length + end.cell_length + (len(gap) if release else 0)
-    while words and how.cell_length > room:
-        # Whole words: half of one could be read as another.
-        words.pop()
-        how = look.say(" ".join([*words, "…"]) if words else "", "muted")
+    if how.cell_length > room:
+        cut = whole(how.plain, room)
+        how = look.say(cut, "muted") if cut != how.plain else Content("")
     return Content.assemble(name, gap if release and how.plain else "", how, end)
 
 

@@ -16,8 +16,9 @@ from captain.tui.app import CaptainApp
 from captain.tui.dialogs.base import Dialog, Heading
 from captain.tui.dialogs.note import CauseDialog
 from captain.tui.moment import Live, Moment, moment
-from captain.tui.present import Look
+from captain.tui.present import Look, whole
 from captain.tui.screens.history import HistoryScreen
+from captain.tui.widgets.bars import VerdictBar
 from tests.shop import Shop
 from tests.tui.dialog_world import Host
 from tests.tui.snapshots import until, words
@@ -151,3 +152,23 @@ def test_every_key_of_every_screen_can_be_remapped_and_others_are_named() -> Non
         keys.keymap("dialog.confrm=f1,run.gate=G,rollback.agian=B")
     assert "'dialog.confrm', 'rollback.agian'" in caught.value.message
     assert "dialog.confirm" in str(caught.value.hint) and "rollback.again" in str(caught.value.hint)
+
+
+@pytest.mark.parametrize("room", [16, 20, 31, 60])
+def test_what_is_too_long_ends_after_a_whole_word(room: int) -> None:
+    text = 'json.version = "1.5.0", release.version = "1.5.0"'
+    shown = whole(text, room)
+    assert len(shown) <= room
+    assert shown == text or (shown.endswith(" …") and text.startswith(f"{shown[:-2]} "))
+    assert whole("onelongword" * 9, room) == "onelongword" * 9, "whoever draws it cuts it"
+    assert "\x1b" not in whole("a \x1b[2J b", room)
+
+
+@pytest.mark.parametrize("width", [60, 78, 118])
+def test_while_an_action_runs_the_verdict_bar_says_whole_words(walk: Walk, width: int) -> None:
+    walk.deploying()
+    bar = VerdictBar(Look())
+    bar.moment = at(walk, alive=frozenset({"a1"}))
+    said = bar.row(width).plain
+    assert "RUNS" in said and "Roll out the new version" in said and "UTC" in said and "…" not in said
+    assert ("stays running if you leave" in said) == (width == 118)

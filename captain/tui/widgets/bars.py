@@ -7,7 +7,7 @@ from textual.widget import Widget
 
 from captain.run.view import section_state
 from captain.tui.moment import Known, Moment
-from captain.tui.present import Look, Role, count, join, running_clock, spread
+from captain.tui.present import Look, Role, count, join, running_clock, spread, whole
 from captain.tui.wayback import way_back
 
 _PHASES: dict[str, tuple[str, Role, Role]] = {
@@ -126,10 +126,6 @@ class VerdictBar(Bar):
                 return Content.assemble(look.chip("FAILED", "chip-error"), " ", look.say(self.failed, "error"))
             return spread(width, look.say("opening…", "muted"))
         word, role = chip(self.moment)
-        if self.message is not None:
-            said = look.say(*self.message)
-        else:
-            said = self._said()
         clock = look.say(f"{self.moment.view.now:%H:%M:%S} UTC", "plain")
         if width >= 100:
             started = self.moment.view.run.start.at
@@ -138,9 +134,12 @@ class VerdictBar(Bar):
             clock = Content.assemble(
                 clock, "  ", look.say(f"+{running_clock((until - started).total_seconds() * 1000)}", "muted")
             )
-        return spread(width, Content.assemble(look.chip(word, role), "  ", said), clock, gap=2)
+        filled = look.chip(word, role)
+        room = width - filled.cell_length - clock.cell_length - 4
+        said = self._said(room) if self.message is None else look.say(whole(self.message[0], room), self.message[1])
+        return spread(width, Content.assemble(filled, "  ", said), clock, gap=2)
 
-    def _said(self) -> Content:
+    def _said(self, room: int) -> Content:
         assert self.moment is not None
         moment, look = self.moment, self.look
         view = moment.view
@@ -150,7 +149,9 @@ class VerdictBar(Bar):
         if running is not None:
             spent = running_clock(moment.elapsed_ms(running))
             what = moment.title(running.step) if running.step else f"rollback of {running.part}"
-            return Content.assemble(look.say(what), "  ", look.say(f"{spent} · stays running if you leave", "muted"))
+            brief = Content.assemble(look.say(what), "  ", look.say(spent, "muted"))
+            full = Content.assemble(brief, look.say(" · stays running if you leave", "muted"))
+            return full if full.cell_length <= room else brief
         if view.run.ended:
             return look.say(f"run {view.run.state.replace('_', ' ')}; it takes notes only", "muted")
         held = [look.say(f"held by {view.lock_holder}", "warning")] if view.lock_holder is not None else []
