@@ -6,7 +6,7 @@ import asyncio
 import json
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -67,7 +67,9 @@ async def ask(desk: Desk, name: str, ask: Ask, timeout: timedelta, scope: Scope,
                 clock=desk.clock,
             )
             async with asyncio.timeout((timeout + GRACE).total_seconds()):
-                measurement = await probe.measure(context)
+                seen = await probe.measure(context)
+            # Before anything is judged or cut: half a secret would no longer be recognised.
+            measurement = replace(seen, observed={name: _masked(desk, one) for name, one in seen.observed.items()})
     except ProbeError as raised:
         error = raised
     except CaptainError as raised:
@@ -80,6 +82,18 @@ async def ask(desk: Desk, name: str, ask: Ask, timeout: timedelta, scope: Scope,
     if measurement is not None:
         asked = desk.mask(measurement.asked)
     return Answer(name, ask.kind, duration, asked, measurement, error)
+
+
+def _masked(desk: Desk, value: Value) -> Value:
+    if not desk.secrets:
+        return value
+    if isinstance(value, str):
+        return desk.mask(value)
+    if isinstance(value, Mapping):
+        return {desk.mask(str(name)): _masked(desk, one) for name, one in value.items()}
+    if isinstance(value, list):
+        return [_masked(desk, one) for one in value]
+    return value
 
 
 def resolved(ask: Ask, scope: Scope, values: Mapping[str, Any]) -> Any:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -354,11 +353,6 @@ def captain_values(desk: Desk, step: str, attempt: str) -> dict[str, str]:
         "CAPTAIN_ATTEMPT": attempt,
         "CAPTAIN_FENCE": str(desk.fence),
     }
-
-
-def dump(document: Mapping[str, Any]) -> str:
-    """A document for a part's directory."""
-    return json.dumps(document, ensure_ascii=False, sort_keys=True)
 
 
 def new_attempt(moment: datetime) -> str:

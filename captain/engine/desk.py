@@ -171,12 +171,6 @@ class Desk:
         """Append these entries together, then fold and publish them. Nothing is shown before it is committed."""
         return await self._append(lambda reader: drafts, evidence, check)
 
-    async def record_built(
-        self, build: Callable[[Reader], Sequence[Draft]], evidence: Sequence[Evidence] = ()
-    ) -> list[Recorded]:
-        """Like `record`, with the drafts made inside the transaction, from what the log holds then."""
-        return await self._append(build, evidence, None)
-
     async def _append(
         self,
         build: Callable[[Reader], Sequence[Draft]],

@@ -76,3 +76,22 @@ def test_an_empty_secret_is_an_unset_one(shop: Shop) -> None:
     engine = shop.engine()
     assert engine._desk.secrets == {}
     asyncio.run(engine.close())
+
+
+async def test_no_half_of_a_secret_is_left_where_a_condition_is_shown_resolved(shop: Shop) -> None:
+    secret = shop.environ["SHOP_TOKEN"]
+    (shop.root / "notes.txt").write_text("x" * 70 + secret + "y" * 500)
+    checklist = (shop.root / "checklists" / "deploy.yaml").read_text()
+    step = "{ id: notes, title: Notes, file: { path: notes.txt, parse: text }, expect: ['text == \"fine\"'] }"
+    changed = checklist.replace("    steps:\n", f"    steps:\n      - {step}\n", 1)
+    (shop.root / "checklists" / "deploy.yaml").write_text(changed)
+    engine = shop.engine()
+    await engine.open("1.5.0")
+    await engine.measure("notes")
+    await engine.close()
+    with shop.log(read_only=True) as log:
+        stored = "\n".join(log.bodies())
+        digests = [one["evidence"] for event in log.by_type("step.result") for one in event.data["probes"]]
+        blobs = [log.evidence(digest) for digest in digests]
+    for text in (stored, *(blob.data.decode() for blob in blobs if blob is not None)):
+        assert not any(secret[at : at + 6] in text for at in range(len(secret) - 5)), text
