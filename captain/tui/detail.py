@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -151,8 +151,7 @@ class Detail:
         if result is not None and result.conditions and found.verdict is Verdict.PASS and found.state == "measured":
             return
         if result is not None and found.state == "measured" and found.rejected is None:
-            told = {str(one["resolved"]) for one in result.conditions}
-            if set(found.message.split(", ")) <= told:
+            if told(found.message, result.conditions):
                 return
         role: Role = "muted"
         if found.rejected is not None or found.verdict is Verdict.FAIL:
@@ -359,6 +358,16 @@ def output_row(look: Look, width: int, line: Output, *, bright: bool) -> Content
     at = cell(look.say(took(line.at_ms // 1000 * 1000) if line.at_ms >= 1000 else "0 s", "dim"), LABEL - 1, right=True)
     role: Role = "plain" if bright else "muted"
     return cell(Content.assemble(at, "  ", look.say(line.text, role)), width)
+
+
+def told(message: str, conditions: Collection[Mapping[str, Any]]) -> bool:
+    """Whether a message says nothing that the rows of these conditions do not say."""
+    known = {str(one["resolved"]) for one in conditions}
+    known |= {f"{one['expect']}: {one['resolved']}" for one in conditions}
+    known |= {f"{one['expect']} is false" for one in conditions}
+    for piece in sorted(filter(None, known), key=len, reverse=True):
+        message = message.replace(piece, "")
+    return not message.strip(" ,;")
 
 
 def actual(expect: str, resolved: str) -> str:
