@@ -48,11 +48,10 @@ async def _act(
 
     told = Narrator()
     async with engine_on(common, run, ending, publish=told.publish, effects=True, trust=trust) as engine:
-        if not again:
-            await _once(engine.view(), step_id, common)
+        again = again or await _once(engine.view(), step_id, common)
         told.begin(engine)
         try:
-            await engine.act(step_id, confirmed=confirm)
+            await engine.act(step_id, confirmed=confirm, again=again)
         except asyncio.CancelledError:
             walked = engine.view().run
             if walked.attempt_of(step_id) is not None:
@@ -72,8 +71,8 @@ async def _act(
         return ExitCode.NO_GO if seen.verdict is Verdict.FAIL else ExitCode.UNKNOWN
 
 
-async def _once(view: View, step_id: str, common: Common) -> None:
-    """Ask before a repetition. Raises NeedsConfirmation where nobody can be asked, or says no."""
+async def _once(view: View, step_id: str, common: Common) -> bool:
+    """Ask before a repetition; True where one is wanted. NeedsConfirmation where nobody can be asked, or says no."""
     from captain.commands.shared.asking import ask
     from captain.errors import NeedsConfirmation
     from captain.run import allowed
@@ -82,7 +81,7 @@ async def _once(view: View, step_id: str, common: Common) -> None:
     found = view.step(step_id)
     if found is None or not allowed.again(view, found[1]) or allowed.act(view, found[1]) is not None:
         # What cannot be started at all is refused where it would be, with its own reason.
-        return
+        return False
     attempt = view.run.attempt_of(step_id)
     assert attempt is not None
     when = attempt.intent.ts[11:19] if attempt.intent.at.date() == view.now.date() else attempt.intent.ts[:16]
@@ -92,3 +91,4 @@ async def _once(view: View, step_id: str, common: Common) -> None:
         raise NeedsConfirmation(said, hint="--again starts it once more")
     if (await ask(f"{said}. Start it once more? [y/N] ")).lower() not in ("y", "yes"):
         raise NeedsConfirmation(f"{step_id} was not started once more")
+    return True

@@ -180,9 +180,12 @@ class Engine:
         """What R would go back to, proved now, nothing kept."""
         return await way_back.look(self._desk)
 
-    async def act(self, step_id: str, *, confirmed: str | None = None) -> None:
-        """Start a step's action and wait for its verdict. Cancelling leaves it running."""
-        await acting.act(self._desk, step_id, confirmed)
+    async def act(self, step_id: str, *, confirmed: str | None = None, again: bool = False) -> None:
+        """Start a step's action and wait for its verdict. Cancelling leaves it running.
+
+        One that was started already is started once more only with `again`; else a Refusal (exit 4) says when it was.
+        """
+        await acting.act(self._desk, step_id, confirmed, again)
 
     async def resolve(self, step_id: str, outcome: str, note: str, evidence: Sequence[str] = ()) -> None:
         """Say what an unknown action did: applied, not_applied or partial."""

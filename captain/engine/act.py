@@ -14,6 +14,7 @@ from captain.errors import CaptainError, NeedsConfirmation, Refusal, UsageError
 from captain.events import Draft
 from captain.measurement import Verdict
 from captain.run import Attempt, allowed
+from captain.run.status import status
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,8 +23,8 @@ if TYPE_CHECKING:
     from captain.engine.desk import Desk
 
 
-async def act(desk: Desk, step_id: str, confirmed: str | None) -> None:
-    """Start the action and follow it until its effect was looked at.
+async def act(desk: Desk, step_id: str, confirmed: str | None, again: bool) -> None:
+    """Start the action and follow it until its effect was looked at. `again` says that a repetition is meant.
 
     Cancelling leaves the action running: it is followed on in the background while this captain lives.
     """
@@ -32,19 +33,33 @@ async def act(desk: Desk, step_id: str, confirmed: str | None) -> None:
     if refusal := allowed.act(desk.view(), step):
         raise refusal
     assert step.action is not None
+    known = desk.open_run().attempt_of(step.id)
+    if known is not None and allowed.again(desk.view(), step) and not again:
+        how = "is expected since" if known.external else "was started already at"
+        raise Refusal(
+            f"{step.title} {how} {known.intent.ts[11:19]} UTC and is {status(desk.view(), step).verdict.value}",
+            hint="--again starts it once more",
+            exit_code=4,
+        )
     name = desk.target.environment
     if (desk.confirms or step.action.confirm) and confirmed != name:
         raise NeedsConfirmation(f"this action needs the environment's name typed: {name}", hint=f"--confirm {name}")
     if desk.acting.locked():
         raise Refusal("another action is being started")
-    await asyncio.shield(desk.keep(_begin(desk, step)))
+    await asyncio.shield(desk.keep(_begin(desk, step, None if known is None else known.id)))
     await asyncio.shield(desk.keep(follow(desk, step)))
 
 
-async def _begin(desk: Desk, step: Step) -> None:
-    """Everything before the effect, and its start. A whole: what has begun is not cancelled halfway."""
+async def _begin(desk: Desk, step: Step, seen: str | None) -> None:
+    """Everything before the effect, and its start. A whole: what has begun is not cancelled halfway.
+
+    `seen` is the newest attempt that whoever asked for it knew of.
+    """
     async with desk.acting:
         await attempts.hold(desk, f"action {step.id}")
+        newest = desk.open_run().attempt_of(step.id)
+        if newest is not None and newest.id != seen:
+            raise Refusal(f"{newest.intent.actor.name} started {step.title} meanwhile", hint="look again", exit_code=4)
         await trusted(desk)
         if refusal := allowed.act(desk.view(), step):
             raise refusal

@@ -75,9 +75,10 @@ async def act(engine: Engine, ask: Ask, step: Step) -> None:
     from captain.tui.dialogs.action import ActionDialog
 
     _may(allowed.act(engine.view(), step))
+    again = allowed.again(engine.view(), step)
     answer = await ask(ActionDialog(engine.view(), step.id, engine.shown(step.id)))
     if answer is not None:
-        await engine.act(answer.step, confirmed=answer.confirmed)
+        await engine.act(answer.step, confirmed=answer.confirmed, again=again)
 
 
 async def resolve(engine: Engine, ask: Ask, step: Step) -> None:

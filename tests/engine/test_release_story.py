@@ -131,7 +131,7 @@ async def test_a_retried_action_lets_the_gate_open_once_its_effect_is_seen(shop:
     (shop.root / "current").write_text("1.4.0")
     await engine.measure("roll-out")
     assert verdict(engine, "roll-out") is Verdict.FAIL
-    await engine.act("roll-out")
+    await engine.act("roll-out", again=True)
     assert verdict(engine, "roll-out") is Verdict.PASS
     await engine.gate("deploy", "go")
     assert shop.effects == ["1.4.1", "1.4.1"]

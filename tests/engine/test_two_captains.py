@@ -291,3 +291,32 @@ async def test_whoever_looks_at_the_lock_is_no_holder(shop: Shop) -> None:
         stop = True
         await looking
         await bob.close()
+
+
+async def test_an_action_that_a_colleague_started_already_is_not_started_once_more_unasked(shop: Shop) -> None:
+    async with captain(shop, "1.4.1") as karen:
+        await to_deploy(karen)
+        await karen.act("roll-out")
+    bob = shop.engine(actor=BOB)
+    await bob.resume("shop-staging-1.4.1", quiet=True)
+    with pytest.raises(Refusal, match=r"Roll out was started already at \d\d:\d\d:\d\d UTC and is pass") as refused:
+        await bob.act("roll-out")
+    assert refused.value.exit_code == 4
+    assert shop.effects == ["1.4.1"]
+    await bob.act("roll-out", again=True)
+    assert shop.effects == ["1.4.1", "1.4.1"]
+    await bob.close()
+
+
+@pytest.mark.parametrize("again", [False, True])
+async def test_a_start_that_this_captain_had_not_seen_yet_stops_its_own(shop: Shop, again: bool) -> None:
+    async with captain(shop, "1.4.1") as karen:
+        await to_deploy(karen)
+        bob = shop.engine(actor=BOB)
+        await bob.resume("shop-staging-1.4.1", quiet=True)
+        await karen.act("roll-out")
+    with pytest.raises(Refusal, match=r"karen@example\.com started Roll out meanwhile") as refused:
+        await bob.act("roll-out", again=again)
+    assert refused.value.exit_code == 4
+    assert shop.effects == ["1.4.1"]
+    await bob.close()
