@@ -12,7 +12,7 @@ from captain.run import Run, apply
 from captain.safe import safe
 
 # Whatever Markdown could take for its own inside a cell; links that renderers make of bare addresses included.
-_SPECIAL = re.compile(r"[\\`*_\[\]|~$#]|:(?=//)|(?<=www)\.", re.IGNORECASE)
+_SPECIAL = re.compile(r"[\\`*_\[\]|~$#]|:(?=//)|(?<=mailto):|(?<=xmpp):|(?<=www)\.", re.IGNORECASE)
 # Mentions are looked for in what was rendered, where a backslash is gone already.
 _MENTION = re.compile(r"(?<![\w.+-])@(?=\w)")
 _MARKS = {"pass": "✓ pass", "warn": "! warn", "unknown": "? unknown", "fail": "✗ FAIL"}

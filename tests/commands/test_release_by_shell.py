@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -288,6 +290,49 @@ def test_show_tells_the_timeline_in_words(opened: Shop, captain_says: Captain) -
     assert "karen@example.com  go for Pre-deployment" in said.out
     assert "starts Roll out:" in said.out
     assert "Roll out ✓ pass" in said.out
+
+
+def test_an_export_tells_every_decision_and_measurement_in_its_order(opened: Shop, captain_says: Captain) -> None:
+    deployed(captain_says)
+    assert captain_says("gate", RUN, "post", "--go").code == 1
+    ok(captain_says("rollback", RUN, "--confirm", "production", "--cause", "checkout broke"))
+    ok(captain_says("note", RUN, "told support"))
+    entries = [event for event in opened.recorded() if event.run == RUN]
+    types = {event.type for event in entries}
+    assert {"signoff", "step.result", "gate.decision", "action.intent", "rollback.intent", "rollback.end"} <= types
+    numbers = [event.seq for event in entries]
+
+    written = ok(captain_says("export", RUN, "--format", "csv", "-o", "-")).out
+    rows = list(csv.DictReader(io.StringIO(written, newline="")))
+    assert [int(row["seq"]) for row in rows] == numbers
+    said = {int(row["seq"]): (row["type"], row["step"], row["verdict"], row["actor"]) for row in rows}
+    for event in entries:
+        found = event.data
+        if event.type == "step.result":
+            assert said[event.seq] == (event.type, found["step"], found["verdict"], event.actor.name)
+        elif event.type == "gate.decision":
+            assert said[event.seq] == (event.type, found["section"], found["decision"], "karen@example.com")
+        elif event.type == "signoff":
+            assert said[event.seq] == (event.type, found["target"], found["meaning"], "karen@example.com")
+
+    told = ok(captain_says("export", RUN, "--format", "markdown", "-o", "-")).out
+    timeline = told.partition("## Timeline\n")[2]
+    lines = {int(number): line for number, line in re.findall(r"^\| (\d+) \| (.*) \|$", timeline, re.MULTILINE)}
+    assert list(lines)[:-1] == numbers, "and last that it was exported before"
+    words = {
+        "signoff": "approve",
+        "gate.decision": "go for ",
+        "rollback.intent": "1.4.0",
+        "rollback.end": "rolled back",
+        "step.note": "told support",
+    }
+    for event in entries:
+        assert event.ts[:19] in lines[event.seq]
+        assert words.get(event.type, "") in lines[event.seq], event.type
+        if event.type == "action.intent":
+            assert ("starts Roll out" if event.data["step"] else "rollback of web") in lines[event.seq]
+        if event.type == "step.result":
+            assert event.data["verdict"] in lines[event.seq].lower()
 
 
 def test_an_ended_run_can_be_shown_when_its_files_are_gone(

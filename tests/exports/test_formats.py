@@ -7,14 +7,16 @@ import io
 import json
 import os
 import re
+from collections import Counter
 from html.parser import HTMLParser
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from xml.etree import ElementTree
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from markdown_it import MarkdownIt
 
 from captain.exports import Entry, Story, exports, names
 from captain.exports.csv import COLUMNS
@@ -25,6 +27,7 @@ from captain.exports.junit import write as write_junit
 from captain.exports.markdown import text
 from captain.exports.markdown import write as write_markdown
 from captain.log.canonical import leaf_hash
+from captain.safe import safe
 from tests.exports.conftest import HOSTILE, RUN, entry
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -112,6 +115,60 @@ def test_no_outside_text_breaks_a_table_or_becomes_markup(story: Story) -> None:
     assert not re.search(r"(?<!\\)\]\(", written), "no link"
     assert "@here" not in written, "nobody is mentioned"
     assert "\x1b" not in written
+
+
+LURES = [
+    "[ok](javascript:alert(1))",
+    "![x](http://evil.example/x.png)",
+    "<img src=x onerror=alert(1)>",
+    "<http://evil.example>",
+    "see http://evil.example and HTTPS://evil.example, www.evil.example or ftp://evil.example",
+    "mailto:eve@evil.example",
+    "[a]: http://evil.example\n\n[a]",
+    "| a | b |\n|---|---|\n| c | d |",
+    "\\| x \\\\| y",
+    "# heading\n\n- list\n\n> quote\n\n---",
+    "```\ncode\n```",
+    "&lt;b&gt; &#60;b&#62; &#124; &#91;ok&#93;(http&#58;//evil.example)",
+    "**bold** _it_ ~~gone~~ `code` $x$ @here #1 :tada:",
+]
+
+
+def rendered(written: bytes) -> list[Any]:
+    """What a renderer as ticket systems have it makes of it: with tables, HTML and links of bare addresses."""
+    reader = MarkdownIt("gfm-like", {"html": True})
+    # Guesses from bare names and //, which such renderers do not make.
+    cast(Any, reader.linkify).add("//", None).set({"fuzzy_link": False, "fuzzy_email": False, "fuzzy_ip": False})
+    found = reader.parse(written.decode())
+    return [*found, *(inner for token in found for inner in token.children or ())]
+
+
+@pytest.mark.parametrize("lure", LURES)
+def test_row_51_outside_text_is_no_link_no_html_and_no_table(lure: str, entries: list[Entry]) -> None:
+    data: dict[str, Any] = {"step": None, "text": lure, "evidence": []}
+    noted = [*entries[1:4], entry(5, "step.note", data, name=lure[:60])]
+    plain = [*entries[1:4], entry(5, "step.note", data | {"text": "plain"})]
+    found = rendered(b"".join(write_markdown(Story(noted, RUN, {"checkout-works": lure}))))
+    kinds = Counter(token.type for token in found if token.type not in ("text", "text_special", "softbreak"))
+    expected = Counter(token.type for token in rendered(b"".join(write_markdown(Story(plain, RUN)))))
+    assert kinds == Counter({kind: count for kind, count in expected.items() if kind in kinds})
+    assert not {"link_open", "image", "html_inline", "html_block", "code_inline", "strong_open"} & set(kinds)
+    shown = "".join(token.content for token in found if token.type in ("text", "text_special")).replace("\u200b", "")
+    assert safe(lure) in shown, "and all of it is there to be read"
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.text(alphabet="[]()<>!|\\`*_~#:/.&;@wh tp\n", max_size=40))
+def test_row_51_no_text_becomes_markup(words: str) -> None:
+    note = entry(2, "step.note", {"step": None, "text": words, "evidence": []})
+    kinds = {token.type for token in rendered(b"".join(write_markdown(Story([note]))))}
+    parts = ("heading", "table", "thead", "tbody", "tr", "th", "td")
+    assert kinds <= {
+        "inline",
+        "text",
+        "text_special",
+        *(f"{part}_{end}" for part in parts for end in ("open", "close")),
+    }
 
 
 @settings(max_examples=100, deadline=None)
