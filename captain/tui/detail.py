@@ -150,9 +150,9 @@ class Detail:
             return
         if result is not None and result.conditions and found.verdict is Verdict.PASS and found.state == "measured":
             return
-        if result is not None and found.state == "measured" and found.rejected is None:
-            if told(found.message, result.conditions):
-                return
+        plain = found.state == "measured" and found.rejected is None
+        if plain and result is not None and told(found.message, result.conditions):
+            return
         role: Role = "muted"
         if found.rejected is not None or found.verdict is Verdict.FAIL:
             role = "error"
