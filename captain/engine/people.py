@@ -14,7 +14,7 @@ from captain.engine.ask import clip
 from captain.errors import Refusal, UsageError
 from captain.events import Draft
 from captain.run import allowed
-from captain.run.signing import asked_for, may_sign
+from captain.run.signing import asked_for, may_excuse, may_sign
 from captain.run.status import status, unmet
 
 if TYPE_CHECKING:
@@ -57,6 +57,8 @@ async def sign(desk: Desk, target: str, meaning: str, note: str, evidence: Seque
             seen = None
         if meaning == "not_applicable" and now.attempt is not None and now.state != "todo":
             raise Refusal(f"{target} was started: measure it, or say what it did")
+        if meaning == "not_applicable":
+            _may_excuse(desk, step)
         if meaning == "approve" and not step.sign_off and step.manual is None:
             raise Refusal(f"{target} is measured, not signed: nothing there asks for a sign-off")
     files, blobs = gather(desk, evidence)
@@ -79,6 +81,14 @@ async def sign(desk: Desk, target: str, meaning: str, note: str, evidence: Seque
     await desk.record(Draft("signoff", view.run.id, data), evidence=blobs)
 
 
+def _may_excuse(desk: Desk, step: Step) -> None:
+    if may_excuse(desk.view(), step, desk.actor.name):
+        return
+    roles = ", ".join(dict.fromkeys(rule.role for rule in step.sign_off if rule.role))
+    asked = f"it asks for {roles}" if roles else "captain.yaml's people do not allow it"
+    raise Refusal(f"{desk.actor.name} cannot do away with {step.id}: {asked}", hint="ask somebody who may sign it")
+
+
 def _may_approve(desk: Desk, rules: list[SignOffRule], mine: list[SignOffRule], files: list[dict[str, Any]]) -> None:
     if rules and not mine:
         roles = ", ".join(rule.role or "another person than the one who started" for rule in rules)
@@ -98,6 +108,7 @@ async def waive(desk: Desk, step_id: str, reason: str, owner: str, until: dateti
     step = desk.step(step_id)
     if refusal := allowed.sign(view, step_id):
         raise refusal
+    _may_excuse(desk, step)
     reason, owner = text(desk, reason), text(desk, owner)[:200]
     if not reason:
         raise Refusal("a reason is missing: say why", hint="--note", exit_code=2)

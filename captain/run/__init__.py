@@ -49,7 +49,7 @@ class Run:
     waivers: tuple[Waiver, ...] = ()
     withdrawn: frozenset[int] = frozenset()
     lapsed: frozenset[int] = frozenset()
-    """Approvals after which the step failed where its approver saw better: a later pass does not bring them back."""
+    """Approvals that nothing brings back: the step failed where its approver saw better, the gate was opened again."""
     decisions: Mapping[str, Decision] = field(default_factory=lambda: _NOTHING)
     """The go or no-go that stands, by section id; a reopened section has none."""
     opened: str | None = None
@@ -242,7 +242,16 @@ def _reopened(run: Run, event: Recorded) -> Run:
     section = event.data["section"]
     seq = run.decisions[section].event.seq if section in run.decisions else 0
     left = {name: one for name, one in run.decisions.items() if one.event.seq < seq}
-    return replace(run, decisions=MappingProxyType(left), opened=section, point=None, no_way_back=None)
+    # A go that is taken back takes the signatures with it that it rested on; a reject only its author takes away.
+    gone = frozenset(one.seq for one in run.sign_offs if one.on == "gate" and one.meaning == "approve")
+    return replace(
+        run,
+        decisions=MappingProxyType(left),
+        opened=section,
+        point=None,
+        no_way_back=None,
+        lapsed=run.lapsed | gone,
+    )
 
 
 def _intent(run: Run, event: Recorded) -> Run:

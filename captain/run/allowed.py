@@ -97,6 +97,8 @@ def act(view: View, step: Step) -> Refusal | None:
         return Refusal(f"{step.id} does not apply: {reason}")
     if why := step.unmeasured:
         return Refusal(why)
+    if (rejected := status(view, step).rejected) is not None:
+        return Refusal(f"{step.title} is rejected by {rejected.by}: {rejected.note}", hint="only they can take it back")
     section = view.section
     at = view.step(step.id)
     if section is None or at is None or at[0].id != section.id:

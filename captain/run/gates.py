@@ -115,7 +115,9 @@ def _gate_signatures(view: View, section: Section) -> list[Unmet]:
 
 def gate_signed(view: View, section: Section) -> list[SignOff]:
     """The sign-offs on a section's gate that stand."""
-    return [one for one in view.run.signed("gate", section.id) if not expired(view, one)]
+    return [
+        one for one in view.run.signed("gate", section.id) if one.seq not in view.run.lapsed and not expired(view, one)
+    ]
 
 
 def own_go_meets(view: View, rule: SignOffRule, signed: list[SignOff]) -> bool:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 from captain.measurement import Verdict
 from captain.run import Attempt, Result, SignOff, Waiver
 from captain.run.facts import worse
-from captain.run.signing import asked_for, fits, may_reject, may_sign, missing, signed, stands
+from captain.run.signing import asked_for, fits, may_excuse, may_reject, may_sign, missing, signed, stands
 from captain.run.since import anew, overtaken, signed_too_early
 from captain.run.view import View, section_state
 
@@ -276,30 +276,30 @@ def _decided(view: View, step: Step, found: Status) -> Status:
     """Waivers and not-applicable, over what was measured. A reject only its own author takes away."""
     if found.rejected is not None:
         return found
+    risky = step.severity == "blocker" or (step.severity == "warning" and bool(step.sign_off))
     for one in found.signed:
-        if one.meaning == "not_applicable":
-            blocker = step.severity == "blocker"
+        if one.meaning == "not_applicable" and may_excuse(view, step, one.by):
             return replace(
                 found,
                 state="not-applicable",
                 message=f"not applicable, says {one.by}: {one.note}",
-                risk=f"{step.id}: not applicable, says {one.by}" if blocker else None,
+                risk=f"{step.id}: not applicable, says {one.by}" if risky else None,
             )
     waiver = view.run.waiver(step.id)
-    if waiver is not None and covers(view, step, waiver, found):
+    if waiver is not None and may_excuse(view, step, waiver.by) and covers(view, step, waiver, found):
         return replace(
             found,
             state="waived",
             waiver=waiver,
             message=f"waived by {waiver.by} till {waiver.expires:%d %b}: {waiver.event.data['reason']}",
-            risk=f"{step.id}: waived by {waiver.by}" if step.severity == "blocker" else None,
+            risk=f"{step.id}: waived by {waiver.by}" if risky else None,
         )
     return found
 
 
 def covers(view: View, step: Step, waiver: Waiver, found: Status) -> bool:
     """Whether a waiver holds for what is seen now: no condition is unmet that it did not name."""
-    if view.now >= waiver.expires or waiver.event.data["definition"] != view.definitions.get(step.id):
+    if view.latest >= waiver.expires or waiver.event.data["definition"] != view.definitions.get(step.id):
         return False
     if found.verdict.good and not found.stale:
         return True

@@ -44,6 +44,11 @@ class View:
     """Approvals of earlier runs whose time is not over: they were given for longer than one release."""
 
     @property
+    def latest(self) -> datetime:
+        """Now, and never before the newest entry: a clock that goes back brings nothing back that has expired."""
+        return self.now if self.run.last is None else max(self.now, self.run.last.at)
+
+    @property
     def section(self) -> Section | None:
         """The open section; None when the run has ended or every section is closed."""
         return open_section(self.run, self.target)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -458,3 +459,28 @@ async def test_an_approval_with_a_time_carries_over_to_the_next_release_and_one_
     changed(shop, ("manual: Tell the on-call engineer.", lasting.replace("engineer", "team") + more))
     async with captain(shop, "1.7.0") as engine:
         assert not found(engine, "on-call-told").counts
+
+
+async def test_who_cannot_sign_a_step_cannot_do_away_with_it_either(shop: Shop) -> None:
+    people = "people: {{ Bob@Example.com: [dba], karen@example.com: [captain] }}\n"
+    old = "expect: [status == 200]\n      - id: on-call"
+    assert old in CHECKLIST
+    shop.write(SERVICE + people, CHECKLIST.replace(old, old.replace("\n", "\n        sign_off: {{ role: dba }}\n", 1)))
+    async with captain(shop) as karen:
+        until = karen.view().now + timedelta(days=1)
+        with pytest.raises(Refusal, match=r"karen@example\.com cannot do away with healthy-before: it asks for dba"):
+            await karen.sign("healthy-before", "not_applicable", "no health here")
+        with pytest.raises(Refusal, match="cannot do away with healthy-before"):
+            await karen.waive("healthy-before", "known", "bob", until)
+        await karen.waive("checkout-works", "known", "bob", until)
+        mallory = shop.engine(actor=replace(BOB, name="mallory@example.com"))
+        await mallory.resume("shop-staging-1.5.0")
+        with pytest.raises(Refusal, match=r"people do not allow it"):
+            await mallory.waive("checkout-works", "known", "bob", until)
+        await mallory.close()
+        bob = shop.engine(actor=BOB)
+        await bob.resume("shop-staging-1.5.0")
+        await bob.sign("healthy-before", "not_applicable", "no health here")
+        await karen.catch_up()
+        assert found(karen, "healthy-before").counts
+        await bob.close()

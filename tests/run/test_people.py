@@ -10,7 +10,7 @@ from captain.checklist import Gate
 from captain.measurement import Verdict
 from captain.run import allowed
 from captain.run.gates import readiness
-from tests.run.diary import Diary, action, manual, probe, ruled, target
+from tests.run.diary import Diary, action, manual, probe, ruled, severe, target
 
 PEOPLE = {"Karen@example.com": ("dba",), "bob@example.com": ("dba",), "eve@example.com": ("dev",)}
 
@@ -280,3 +280,83 @@ def test_only_its_author_takes_a_signature_back() -> None:
     assert allowed.withdraw(diary.view(me="BOB"), seq) is None
     diary.withdraw(seq, by="bob")
     assert allowed.withdraw(diary.view(me="bob"), seq) is not None
+
+
+def test_a_gate_that_was_opened_again_is_signed_again_and_a_reject_outlasts_it() -> None:
+    gate = Gate(sign_off=(ruled(count=2),))
+    diary = Diary(target(manual("told"), deploy=[action()], gate=gate, people=PEOPLE), by="eve@example.com")
+    section = diary.target.checklist.section("pre")
+    assert section is not None
+    diary.sign("told", seen=None)
+    for name in ("bob@example.com", "karen@example.com"):
+        diary.sign("pre", on="gate", by=name)
+    diary.sign("deploy", "reject", on="gate", by="bob@example.com", note="not tonight")
+    assert readiness(diary.view(), section).go
+    diary.deploy_opens()
+    diary.write("section.reopened", {"section": "pre", "reason": "one more look"})
+    assert [one.sentence for one in readiness(diary.view(), section).unmet] == [
+        "the gate waits for a sign-off by the role dba"
+    ]
+    for name in ("bob@example.com", "karen@example.com"):
+        diary.sign("pre", on="gate", by=name)
+    assert readiness(diary.view(), section).go
+    deploy = diary.target.checklist.section("deploy")
+    assert deploy is not None
+    assert [one for one in readiness(diary.view(), deploy).unmet if "rejected by bob" in one.sentence]
+
+
+def test_nobody_calls_a_step_not_applicable_or_waives_it_who_could_not_sign_it() -> None:
+    for name, able in (("mallory@example.com", False), ("eve@example.com", False), ("BOB@example.com", True)):
+        diary = Diary(target(probe("lag", sign_off=(ruled(),)), people=PEOPLE))
+        diary.sign("lag", "not_applicable", by=name, note="no database here")
+        assert diary.status("lag").counts is able, name
+        other = Diary(target(probe("lag", sign_off=(ruled(),)), people=PEOPLE))
+        other.result("lag", "fail")
+        other.waive("lag", "status == 200", by=name)
+        assert other.status("lag").counts is able, name
+
+
+def test_where_no_rule_names_a_role_anybody_of_people_may_waive_and_nobody_else() -> None:
+    for name, able in (("mallory@example.com", False), ("eve@example.com", True)):
+        diary = Diary(target(probe("lag"), people=PEOPLE))
+        diary.result("lag", "fail")
+        diary.waive("lag", "status == 200", by=name)
+        assert diary.status("lag").counts is able, name
+
+
+def test_doing_away_with_a_sign_off_that_a_warning_asks_for_is_a_risk_that_is_said() -> None:
+    step = severe(probe("lag", sign_off=(ruled(),)), "warning")
+    diary = Diary(target(step))
+    diary.sign("lag", "not_applicable", note="no database")
+    assert diary.status("lag").risk == "lag: not applicable, says karen"
+    other = Diary(target(step))
+    other.result("lag", "fail")
+    other.waive("lag", "status == 200")
+    assert other.status("lag").risk == "lag: waived by karen"
+
+
+def test_a_clock_that_goes_back_does_not_bring_back_what_has_expired() -> None:
+    diary = Diary(target(manual("told", ruled()), probe("health")))
+    diary.sign("told", by="bob", seen=None, expires=timedelta(hours=1))
+    diary.result("health", "fail", max_age=timedelta(0))
+    diary.waive("health", "status == 200", days=1)
+    diary.later(days=2)
+    diary.write("step.note", {"step": None, "text": "two days later", "evidence": []})
+    diary.later(days=-2)
+    assert diary.status("told").state == "lapsed"
+    assert diary.status("health").state != "waived"
+
+
+def test_a_rejected_action_is_not_started() -> None:
+    diary = Diary(target(deploy=[action(sign_off=(ruled(),))], people=PEOPLE))
+    diary.deploy_opens()
+    step = diary.target.checklist.sections[1].steps[0]
+    assert allowed.act(diary.view(), step) is None
+    diary.sign("roll-out", "reject", by="eve@example.com", note="I dislike it")
+    assert allowed.act(diary.view(), step) is None
+    seq = diary.sign("roll-out", "reject", by="bob@example.com", note="not tonight")
+    refusal = allowed.act(diary.view(), step)
+    assert refusal is not None
+    assert refusal.message == "Roll-out is rejected by bob@example.com: not tonight"
+    diary.withdraw(seq, by="bob@example.com")
+    assert allowed.act(diary.view(), step) is None
