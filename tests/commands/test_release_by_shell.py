@@ -88,6 +88,18 @@ def test_status_names_the_command_to_type_next_all_the_way(opened: Shop, captain
     assert typed == ["check", "sign", "gate", "act", "gate", "check", "gate"]
 
 
+def test_status_says_where_an_approval_needs_evidence(shop: Shop, captain_says: Captain) -> None:
+    rule = "manual: Tell the on-call engineer.\n        sign_off: {{ evidence: required }}"
+    shop.write(SERVICE, CHECKLIST.replace("manual: Tell the on-call engineer.", rule))
+    ok(captain_says("trust", "-e", "staging", "--digest", digest(shop)))
+    captain_says("run", "deploy", "-r", "1.5.0", "-e", "staging", "--no-screen")
+    ok(captain_says("sign", "healthy-before", "--not-applicable", "--note", "it is being moved"))
+    told = ok(captain_says("status")).out
+    assert "next: captain sign shop-staging-1.5.0 on-call-told --approve --evidence …\n" in told
+    assert captain_says("sign", "on-call-told", "--approve").code == 2
+    ok(captain_says("sign", "on-call-told", "--approve", "--evidence", "https://chat.example.com/1"))
+
+
 def test_a_go_waits_for_people_and_for_the_typed_name(opened: Shop, captain_says: Captain) -> None:
     waits = captain_says("gate", RUN, "pre", "--go", "--confirm", "production")
     assert waits.code == 4

@@ -11,6 +11,7 @@ from captain.measurement import Verdict
 from captain.run.status import unsettled
 
 if TYPE_CHECKING:
+    from captain.checklist import Step
     from captain.engine import Engine
     from captain.run import Run
     from captain.run.gates import Readiness
@@ -149,10 +150,18 @@ def _for_gate(view: View, section: str, ready: Readiness) -> str:
     if step is not None and step.action is not None and first.exit_code != 1 and not allowed.again(view, step):
         return f"captain act {name} {step.id}{_confirm(view)}"
     if first.exit_code == 4:
-        return f"captain sign {name} {first.step or section} --approve"
+        proof = " --evidence …" if _proof(view, section, step) else ""
+        return f"captain sign {name} {first.step or section} --approve{proof}"
     if view.run.started_anything and first.exit_code == 1:
         return f"captain rollback {name}{_confirm(view)}"
     return f"{_look(view)} --section {section}"
+
+
+def _proof(view: View, section: str, step: Step | None) -> bool:
+    """Whether an approval of the step, or of the section's gate, needs evidence."""
+    at = view.target.checklist.section(section)
+    rules = step.sign_off if step is not None else at.gate.sign_off if at is not None else ()
+    return any(rule.evidence == "required" for rule in rules)
 
 
 def _look(view: View) -> str:
