@@ -14,12 +14,14 @@ from typing import TYPE_CHECKING, Any
 
 from captain.clock import stamp
 from captain.engine.ask import Answer, ask, clip, evidence, scalars
+from captain.engine.fitting import fitted
 from captain.engine.hold import Hold
 from captain.engine.plans import Plan, Sample, plan_of
 from captain.engine.trusting import trusted
 from captain.errors import Refusal
 from captain.events import Asked, Asking, Draft, Holding, Recorded
 from captain.measurement import Verdict
+from captain.run.facts import named
 from captain.run.since import anew
 from captain.run.status import status
 from captain.scopes import MAX_ALIASES
@@ -28,8 +30,6 @@ if TYPE_CHECKING:
     from captain.checklist import Alias, Ask, Step
     from captain.condition import Condition
     from captain.engine.desk import Desk
-
-MAX_CONDITIONS = 64
 
 
 @dataclass(slots=True)
@@ -265,16 +265,16 @@ def _entry(
         "observed": observed,
         "conditions": [
             {
-                "expect": clip(one.expect),
+                "expect": named(one.expect),
                 "role": one.role,
                 "verdict": one.verdict.value,
                 "resolved": clip(desk.mask(one.resolved), 1024),
             }
-            for one in sample.conditions[:MAX_CONDITIONS]
+            for one in sample.conditions
         ],
         "truncated": any(one.measurement is not None and one.measurement.truncated for one in sample.answers),
     }
-    return Draft("step.result", desk.open_run().id, data), blobs
+    return Draft("step.result", desk.open_run().id, fitted(data)), blobs
 
 
 def max_age_ms(desk: Desk, step: Step, depth: int = 0) -> int:

@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 from captain.clock import stamp
 from captain.engine.ask import clip
+from captain.engine.fitting import size
 from captain.errors import Refusal, UsageError
 from captain.events import Draft
 from captain.run import allowed
+from captain.run.facts import named
 from captain.run.signing import asked_for, may_excuse, may_sign
 from captain.run.status import status, unmet
 
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
 
 MAX_WAIVER = timedelta(days=30)
 MAX_NOTE = 4096
+MAX_CONDITIONS = 40 * 1024
+"""Bytes of what one waiver names."""
 MAX_STORED = 1024 * 1024
 EVIDENCE_LIMIT = 16
 
@@ -122,14 +126,16 @@ async def waive(desk: Desk, step_id: str, reason: str, owner: str, until: dateti
     found = status(view, step)
     if found.verdict.good and found.counts:
         raise Refusal(f"{step_id} is {found.verdict.value}: there is nothing to waive")
-    open_ones = sorted(unmet(step, found.result)) if found.result else list(step.expect)
+    open_ones = sorted(unmet(step, found.result)) if found.result else list(dict.fromkeys(map(named, step.expect)))
+    if size(open_ones) > MAX_CONDITIONS:
+        raise Refusal(f"{step_id}: more conditions are unmet than a waiver can name", hint="split the step")
     data = {
         "step": step_id,
         "reason": reason,
         "owner": owner,
         "expires": stamp(until),
         "definition": desk.definitions[step_id],
-        "conditions": [clip(one) for one in open_ones],
+        "conditions": open_ones,
         "seen": {"of": found.result.seq if found.result else 0, "verdict": found.verdict.value},
         "countersign": _countersign(desk, step),
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,6 +12,16 @@ from captain.clock import parse_stamp
 from captain.events import Recorded
 from captain.measurement import Verdict
 from captain.release import Image, Release
+
+MAX_NAME = 1024
+
+
+def named(condition: str) -> str:
+    """How entries name a condition: as written; a long one by its beginning and its digest, never two alike."""
+    data = condition.encode("utf-8", "replace")
+    if len(data) <= MAX_NAME:
+        return data.decode("utf-8")
+    return data[: MAX_NAME - 20].decode("utf-8", "ignore") + "… " + hashlib.sha256(data).hexdigest()[:14]
 
 
 @dataclass(frozen=True, slots=True)

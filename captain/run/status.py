@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 from captain.measurement import Verdict
 from captain.run import Attempt, Result, SignOff, Waiver
-from captain.run.facts import worse
+from captain.run.facts import named, worse
 from captain.run.signing import asked_for, fits, may_excuse, may_reject, may_sign, missing, signed, stands
 from captain.run.since import anew, overtaken, signed_too_early
 from captain.run.view import View, section_state
@@ -308,15 +308,19 @@ def covers(view: View, step: Step, waiver: Waiver, found: Status) -> bool:
     at = view.step(step.id)
     if step.action is None and at is not None and overtaken(view, at[0], found.result):
         # Whatever was met before the deployment may be unmet after it.
-        return frozenset(step.expect) <= waiver.covers
+        return _all(step) <= waiver.covers
     return unmet(step, found.result) <= waiver.covers
 
 
 def unmet(step: Step, result: Result) -> frozenset[str]:
     """The conditions that a result leaves unmet: all of them where nothing could be judged."""
     if not result.conditions and not result.verdict.good:
-        return frozenset(step.expect)
+        return _all(step)
     return result.unmet
+
+
+def _all(step: Step) -> frozenset[str]:
+    return frozenset(map(named, step.expect))
 
 
 def _counts(found: Status) -> bool:
