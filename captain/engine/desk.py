@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from captain.clock import Clock, SystemClock
 from captain.effects import attempt as effect
+from captain.engine.definitions import definitions
 from captain.engine.threads import Threads
 from captain.errors import AppendUnknown, CaptainError, LogError, Refusal
 from captain.events import Actor, Draft, Event, LockSeen, Recorded, Stopped
@@ -114,7 +115,7 @@ class Desk:
         self.masker = Masker(self.secrets)
         hidden = {*target.service.secrets, *(f"{name}_FILE" for name in target.service.secrets)}
         self.environ = {key: value for key, value in self.environ.items() if key not in hidden}
-        self.definitions = {step.id: step.definition() for _, step in target.checklist.steps()}
+        self.definitions = definitions(target)
 
     @property
     def root(self) -> Path:

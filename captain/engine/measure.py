@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from captain.clock import stamp
 from captain.engine.ask import Answer, ask, clip, evidence, scalars
+from captain.engine.definitions import definition
 from captain.engine.fitting import fitted
 from captain.engine.hold import Hold
 from captain.engine.plans import Plan, Sample, plan_of
@@ -241,7 +242,7 @@ def _entry(
     observed = scalars({one.name: one.observed for one in sample.answers}, desk.mask)
     data = {
         "step": step.id,
-        "definition": desk.definitions.get(step.id) or step.definition(),
+        "definition": definition(desk.target, step),
         "purpose": purpose,
         "verdict": sample.verdict.value,
         "severity": step.severity,

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from captain.engine.ask import clip
+from captain.engine.definitions import definitions
 from captain.errors import Refusal
 from captain.run import Run
 
@@ -28,7 +29,7 @@ class FileChange:
     files: tuple[str, ...]
     """Paths that changed, came or went."""
     changed: tuple[str, ...]
-    """Steps whose definition is another."""
+    """Steps that ask another question: by their own definition, or by the vars that it names."""
     added: tuple[str, ...]
     removed: tuple[str, ...]
 
@@ -75,8 +76,7 @@ def compare(now: Target, then: Target, pinned: Mapping[str, str]) -> FileChange:
     """How the present files differ from the pinned ones, step by step."""
     present = {source.path: source.sha256 for source in now.files}
     files = sorted(path for path in {*present, *pinned} if present.get(path) != pinned.get(path))
-    old = {step.id: step.definition() for _, step in then.checklist.steps()}
-    new = {step.id: step.definition() for _, step in now.checklist.steps()}
+    old, new = definitions(then), definitions(now)
     return FileChange(
         target=now,
         files=tuple(files),

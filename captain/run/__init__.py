@@ -225,7 +225,8 @@ def _changed(run: Run, event: Recorded) -> Run:
     # Changed steps lose their results and sign-offs; sign-offs go by their definition, which no longer matches.
     gone = {*event.data["changed"], *event.data["removed"]}
     results = MappingProxyType({step: one for step, one in run.results.items() if step not in gone})
-    return replace(run, files=tuple(event.data["files"]), results=results, adopted=run.adopted | gone)
+    before = MappingProxyType({step: one for step, one in run.before.items() if step not in gone})
+    return replace(run, files=tuple(event.data["files"]), results=results, before=before, adopted=run.adopted | gone)
 
 
 def _gate(run: Run, event: Recorded) -> Run:

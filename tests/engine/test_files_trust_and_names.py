@@ -484,3 +484,46 @@ async def test_who_cannot_sign_a_step_cannot_do_away_with_it_either(shop: Shop) 
         await karen.catch_up()
         assert found(karen, "healthy-before").counts
         await bob.close()
+
+
+async def test_the_same_words_about_another_server_are_another_question(shop: Shop) -> None:
+    signed = CHECKLIST.replace(
+        "expect: [status == 200]\n      - id: on-call",
+        "expect: [status == 200]\n        sign_off: {{ valid_for: 7d }}\n      - id: on-call",
+    )
+    shop.write(SERVICE, signed)
+    async with captain(shop) as engine:
+        await engine.measure_section("pre")
+        await engine.sign("healthy-before", "approve", "for the week")
+        await engine.sign("on-call-told", "approve")
+        assert found(engine, "healthy-before").counts
+    shop.write(SERVICE.replace("vars: {{ url: 'http://127.0.0.1", "vars: {{ url: 'http://localhost"), signed)
+    async with captain(shop) as engine:
+        change = engine.changed_files()
+        assert change is not None
+        assert change.changed == ("healthy-before", "roll-out", "checkout-works")
+        await engine.adopt("adopt")
+        assert found(engine, "healthy-before").result is None
+        assert not found(engine, "healthy-before").signed
+        assert found(engine, "on-call-told").counts
+        await engine.abort("not tonight")
+    shop.write(SERVICE, signed)
+    async with captain(shop, "1.6.0") as engine:
+        await engine.measure("healthy-before")
+        assert found(engine, "healthy-before").signed, "the question that it answered is asked again"
+    shop.write(SERVICE.replace("vars: {{ ", "vars: {{ other: x, "), signed)
+    async with captain(shop, "1.7.0") as engine:
+        await engine.measure("healthy-before")
+        assert found(engine, "healthy-before").signed, "a var that it does not name changes nothing"
+
+
+async def test_what_a_step_stands_for_is_part_of_its_question(shop: Shop) -> None:
+    more = "\n      - id: still-works\n        title: Still works\n        alias: checkout-works"
+    shop.write(SERVICE, CHECKLIST.rstrip("\n") + more)
+    async with captain(shop):
+        pass
+    shop.write(SERVICE, (CHECKLIST.rstrip("\n") + more).replace("/checkout' }}", "/healthz' }}"))
+    async with captain(shop) as engine:
+        change = engine.changed_files()
+        assert change is not None
+        assert change.changed == ("checkout-works", "still-works")
