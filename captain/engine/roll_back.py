@@ -105,8 +105,9 @@ async def plan(desk: Desk) -> RollbackPlan:
     run = desk.open_run()
     kept = {one.part.id: one for one in await desk.own(lambda: way_back.kept(desk))}
     points = run.point.data["targets"] if run.point else []
+    other = await desk.own(lambda: way_back.other_commands(desk))
     parts = [
-        await _part(desk, run, kept[point["id"]]) if point["id"] in kept else _gone(point, run)
+        await _part(desk, run, kept[point["id"]], other) if point["id"] in kept else _gone(point, run)
         for point in reversed(points)
     ]
     stops = tuple(_named(run, known) for known in run.attempts.values() if known.id in desk.alive and known.step)
@@ -144,7 +145,7 @@ def _named(run: Run, known: Attempt) -> str:
     return f"{known.step} (pid {pid})" if pid else str(known.step)
 
 
-async def _part(desk: Desk, run: Run, one: way_back.Kept) -> PlanPart:
+async def _part(desk: Desk, run: Run, one: way_back.Kept, other: bool) -> PlanPart:
     from captain.rollbacks import Line
 
     known = _tries(run, one.part.id)
@@ -161,6 +162,8 @@ async def _part(desk: Desk, run: Run, one: way_back.Kept) -> PlanPart:
             # Going back never waits for a look: the part itself looks again before it acts.
             why = error.message if isinstance(error, CaptainError) else f"no answer within {PLAN_TIME.seconds} s"
             lines = (Line("change", f"{one.part.id}: to {one.point['to']} (cannot look now: {why})"),)
+    if other and not done and (said := way_back.unaccepted(desk, one.part)):
+        lines = (said, *lines)
     return PlanPart(
         id=one.part.id,
         strategy=one.part.name,

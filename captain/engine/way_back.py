@@ -16,6 +16,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from captain import trust
 from captain.clock import stamp
 from captain.engine import locks
 from captain.engine.ask import clip
@@ -25,7 +26,7 @@ from captain.release import Release
 
 if TYPE_CHECKING:
     from captain.engine.desk import Desk
-    from captain.rollbacks import RollbackContext, Strategy, Taken
+    from captain.rollbacks import Line, RollbackContext, Strategy, Taken
 
 TAKE_TIME = timedelta(seconds=30)
 MAX_TARGET = 4 * 1024 * 1024
@@ -183,6 +184,38 @@ def _read(desk: Desk, run_id: str, point: Mapping[str, Any]) -> tuple[Mapping[st
         return None, f"its file {path} is gone"
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         return None, f"its file {path} cannot be read: {error}"
+
+
+def other_commands(desk: Desk) -> bool:
+    """Whether the files' commands or scripts are others than those that were accepted when the way back was taken."""
+    point = desk.open_run().point
+    if point is None:
+        return False
+    asked = trust.request(desk.target)
+    return bool(point.data["trust"] != (None if asked is None else asked.digest))
+
+
+def unaccepted(desk: Desk, part: Strategy) -> Line | None:
+    """What a person must know before commands are started that nobody accepted as they are now."""
+    from captain.rollbacks import Line
+
+    programs = part.programs()
+    if not programs:
+        return None
+    # Only a person can tell whether the way back is still one: it is said, never refused, never asked.
+    roots = [(desk.root / ("." if "${{" in one.cwd else one.cwd), one) for one in programs]
+    names = [text for root, one in roots for text in one.argv if _is_file(root, text)]
+    starts = ", ".join(dict.fromkeys(names)) or programs[0].argv[0]
+    return Line(
+        "not", f"commands of these files changed since they were accepted; this part starts {clip(starts, 400)}"
+    )
+
+
+def _is_file(root: Path, text: str) -> bool:
+    try:
+        return not Path(text).is_absolute() and "${{" not in text and (root / text).is_file()
+    except (OSError, ValueError):
+        return False
 
 
 def context(desk: Desk, part: str, attempt: str) -> RollbackContext:

@@ -280,3 +280,25 @@ async def test_probes_that_hang_do_not_keep_the_way_back_waiting(shop: Shop) -> 
         assert engine.run.state == "rolled_back"
         release.set()
         await asyncio.gather(*hung)
+
+
+async def test_a_script_that_changed_since_it_was_accepted_is_said_before_it_is_started(shop: Shop) -> None:
+    async with captain(shop) as engine:
+        await to_deploy(engine)
+        await engine.act("roll-out")
+        said = "commands of these files changed since they were accepted; this part starts deploy.py"
+
+        async def lines() -> list[tuple[str, str]]:
+            plan = await engine.plan_rollback()
+            return [(line.verb, line.text) for part in plan.parts for line in part.lines]
+
+        assert ("not", said) not in await lines()
+        before = (await engine.plan_rollback()).sha256
+        (shop.root / "deploy.py").write_text((shop.root / "deploy.py").read_text() + "print('mine now')\n")
+        assert (await lines())[0] == ("not", said)
+        plan = await engine.plan_rollback()
+        assert plan.sha256 != before
+        assert plan.ready
+        await engine.roll_back(plan)
+        assert engine.run is not None
+        assert engine.run.state == "rolled_back", "it is said, not asked: going back never waits"
