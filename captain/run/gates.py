@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from captain.measurement import Verdict, worst
 from captain.run import SignOff
 from captain.run.signing import expired, may_reject, may_sign, missing
+from captain.run.since import before_opening
 from captain.run.status import Status, roles, status
 from captain.run.view import View
 
@@ -115,9 +116,13 @@ def _gate_signatures(view: View, section: Section) -> list[Unmet]:
 
 def gate_signed(view: View, section: Section) -> list[SignOff]:
     """The sign-offs on a section's gate that stand."""
-    return [
-        one for one in view.run.signed("gate", section.id) if one.seq not in view.run.lapsed and not expired(view, one)
-    ]
+    return [one for one in view.run.signed("gate", section.id) if _stands(view, section, one)]
+
+
+def _stands(view: View, section: Section, one: SignOff) -> bool:
+    if one.seq in view.run.lapsed or expired(view, one):
+        return False
+    return one.meaning != "approve" or not before_opening(view, section, one)
 
 
 def own_go_meets(view: View, rule: SignOffRule, signed: list[SignOff]) -> bool:

@@ -46,14 +46,19 @@ def signed_too_early(view: View, step: Step, one: SignOff) -> str | None:
     at = view.step(step.id)
     if at is None or one.meaning != "approve" or one.expires is not None or one.event.run != view.run.id:
         return None
-    opening = view.run.opening(at[0].id)
-    if at[0].phase in ("deploy", "post") and opening is not None and one.seq < opening.seq:
+    if before_opening(view, at[0], one):
         return "before its section opened"
     for needed in step.needs:
         attempt = view.run.attempt_of(needed)
         if attempt is not None and one.seq < attempt.intent.seq:
             return f"before {_title(view, needed)} ran"
     return None
+
+
+def before_opening(view: View, section: Section, one: SignOff) -> bool:
+    """Whether a sign-off is older than the go that opened its deploy or post section."""
+    opening = view.run.opening(section.id)
+    return section.phase in ("deploy", "post") and opening is not None and one.seq < opening.seq
 
 
 def _title(view: View, step_id: str | None) -> str:

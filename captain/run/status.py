@@ -334,4 +334,4 @@ def _counts(found: Status) -> bool:
 def _risk(step: Step, found: Status) -> str | None:
     if step.severity != "warning" or _counts(found):
         return None
-    return f"{step.id}: {found.verdict}"
+    return f"{step.id}: {found.stale_why or found.verdict}"

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
+from captain.checklist import Gate
 from captain.run import allowed
 from captain.run.gates import readiness
-from tests.run.diary import Diary, action, manual, probe, ruled, target
+from tests.run.diary import Diary, action, manual, probe, ruled, severe, target
 
 
 def deployed(diary: Diary, attempt: str = "a1") -> None:
@@ -146,3 +148,27 @@ def test_what_an_action_needs_is_measured_again_before_its_second_attempt() -> N
     assert refusal is not None
     diary.result("quiet")
     assert allowed.act(diary.view(), diary.target.checklist.find("roll-out")[1]) is None  # type: ignore[index]
+
+
+def test_a_gate_that_was_signed_before_its_section_opened_is_signed_again() -> None:
+    diary = Diary(target(deploy=[action()], post=[]))
+    section = diary.target.checklist.sections[2].model_copy(update={"gate": Gate(sign_off=(ruled(count=2),))})
+    checklist = diary.target.checklist.model_copy(update={"sections": (*diary.target.checklist.sections[:2], section)})
+    diary.target = replace(diary.target, checklist=checklist)
+    for name in ("bob", "ann"):
+        diary.sign("post", on="gate", by=name)
+    diary.deploy_opens()
+    deployed(diary)
+    diary.gate("deploy", opens="post")
+    assert readiness(diary.view(), section).exit_code == 4
+    for name in ("bob", "ann"):
+        diary.sign("post", on="gate", by=name)
+    assert readiness(diary.view(), section).go
+
+
+def test_a_warning_whose_answer_is_too_old_says_so_as_the_risk() -> None:
+    diary = Diary(target(deploy=[action()], post=[severe(probe("speed"), "warning")]))
+    diary.result("speed")
+    diary.deploy_opens()
+    deployed(diary)
+    assert diary.status("speed").risk == "speed: measured before Roll-out ran, so measure it again"
