@@ -26,7 +26,7 @@ class TrustRequest:
 
 
 def request(target: Target) -> TrustRequest | None:
-    """The programs of the checklist, the rollback and `release.running`; None where there are none."""
+    """The programs of the checklist, the rollback, its proof and `release.running`; None where there are none."""
     programs = tuple(dict.fromkeys(_programs(target)))
     if not programs:
         return None
@@ -43,6 +43,10 @@ def _programs(target: Target) -> Iterator[Program]:
     for _, step in target.checklist.steps():
         if step.disabled is None:
             yield from step.programs()
+    for name in target.service.rollback.verify:
+        proof = target.step(name)
+        if proof is not None and proof.disabled is None:
+            yield from proof.programs()
     running = target.service.release.running
     if running is not None and running.ask.probe is not None:
         yield from running.ask.probe.programs()
