@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, datetime, time
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -93,7 +93,7 @@ def end_of_day(text: str) -> datetime:
         if not _DATE.fullmatch(text):
             raise ValueError(text)
         day = datetime.strptime(text, "%Y-%m-%d").date()
-        # The next midnight by the local clock, whatever the clocks do that night.
-        return datetime.combine(day + timedelta(days=1), time()).astimezone(UTC)
+        # Its last second by the local clock: the next midnight would be told as the day after.
+        return datetime.combine(day, time(23, 59, 59)).astimezone(UTC)
     except (ValueError, OverflowError) as error:
         raise UsageError(f"--until takes a date like 2026-12-31, not {text[:40]!r}") from error

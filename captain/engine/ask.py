@@ -37,6 +37,8 @@ class Answer:
     asked: str
     measurement: Measurement | None
     error: ProbeError | None
+    hopeless: bool = False
+    """Whether asking again would come to the same: a parameter could not be worked out."""
 
     @property
     def observed(self) -> Mapping[str, Value]:
@@ -51,12 +53,15 @@ async def ask(desk: Desk, name: str, ask: Ask, timeout: timedelta, scope: Scope,
     asked = ask.kind if ask.probe is None else desk.mask(ask.probe.asks())
     measurement: Measurement | None = None
     error: ProbeError | None = None
+    hopeless = True
     try:
         if not timeout:
+            hopeless = False
             raise ProbeError("the probes before it left it no time", fault="unclear")
         async with desk.slots:
             started = desk.clock.monotonic()
             probe = resolved(ask, scope, values)
+            hopeless = False
             context = Context(
                 root=desk.root,
                 repo=desk.repo,
@@ -81,7 +86,7 @@ async def ask(desk: Desk, name: str, ask: Ask, timeout: timedelta, scope: Scope,
     duration = timedelta(seconds=desk.clock.monotonic() - started)
     if measurement is not None:
         asked = desk.mask(measurement.asked)
-    return Answer(name, ask.kind, duration, asked, measurement, error)
+    return Answer(name, ask.kind, duration, asked, measurement, error, hopeless)
 
 
 def _masked(desk: Desk, value: Value) -> Value:

@@ -154,7 +154,8 @@ async def _wait(
         hold.count += 1
         desk.publish(Asking(plan.step.id, hold.count, 0))
         sample = await sample_once(desk, plan, purpose, names, depth)
-        over = hold.take(sample, at, elapsed())
+        # What cannot be worked out now never can: waiting for it would only take the captain's time.
+        over = hold.take(sample, at, elapsed()) or any(one.hopeless for one in sample.answers)
         if hold.held_from is not None and plan.hold is not None:
             desk.publish(Holding(plan.step.id, _ms(hold.held), _ms(plan.hold)))
         if over:

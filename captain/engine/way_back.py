@@ -79,10 +79,25 @@ async def take(desk: Desk) -> tuple[bool, str]:
     ready, why = verdict(desk, ways)
     if not ways:
         return ready, why
+    if moved := await _moved(desk):
+        return False, moved
     targets = [await desk.own(lambda way=way: _keep(desk, way)) for way in ways]  # type: ignore[misc]
     data = {"targets": targets, "trust": desk.trusted}
     await desk.record(Draft("rollback.point", desk.open_run().id, data), check=locks.fenced(desk))
     return ready, why
+
+
+async def _moved(desk: Desk) -> str | None:
+    """Why the release that was to be gone back to is no longer the one that runs."""
+    from captain.engine.releases import observed_version
+
+    run = desk.open_run()
+    if run.previous is None or run.previous_source != "observed":
+        return None
+    now = await observed_version(desk, run.release)
+    if now is None or now == run.previous.version:
+        return None
+    return f"{now} runs now, not {run.previous.label} as when this run was opened; abort it and open it anew"
 
 
 def _keep(desk: Desk, way: Way) -> dict[str, Any]:

@@ -111,7 +111,9 @@ def _signed(event: Recorded, title: Titles) -> Sentence:
     asserted = "  (name asserted)" if event.actor.asserted else ""
     unchecked = "" if data["role_checked"] or not data["roles"] else "  (role not checked)"
     tone: Tone = "bad" if data["meaning"] == "reject" else "plain"
-    return _by(event, f"{meaning} {what}{title(data['target'])}{_quote(data['note'])}{unchecked}{asserted}", tone)
+    seen = "".join(f"  evidence {one['name']}" for one in data["evidence"])
+    text = f"{meaning} {what}{title(data['target'])}{_quote(data['note'])}{seen}{unchecked}{asserted}"
+    return _by(event, text, tone)
 
 
 def _waived(event: Recorded, title: Titles) -> Sentence:

@@ -44,7 +44,7 @@ def _judge(phase: Phase, error: Exception) -> tuple[str, Fault]:
             return f"the name was not resolved: {cause.strerror}", "unclear"
         if isinstance(cause, ssl.SSLCertVerificationError):
             return f"the certificate does not verify: {cause.verify_message}", "subject"
-        if isinstance(cause, ssl.SSLEOFError):
+        if isinstance(cause, ssl.SSLEOFError | ssl.SSLZeroReturnError):
             return "connection closed", "subject"
         if isinstance(cause, ssl.SSLError):
             return f"no TLS: {(cause.reason or str(cause)).replace('_', ' ').lower()}", "unclear"

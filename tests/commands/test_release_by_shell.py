@@ -220,12 +220,14 @@ def test_until_is_the_end_of_that_day_here(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setenv("TZ", "Europe/Berlin")
     time.tzset()
     try:
-        assert end_of_day("2026-03-29") == datetime(2026, 3, 29, 22, 0, tzinfo=UTC), "the night the clocks go forward"
-        assert end_of_day("2026-12-31") == datetime(2026, 12, 31, 23, 0, tzinfo=UTC)
+        assert end_of_day("2026-03-29") == datetime(2026, 3, 29, 21, 59, 59, tzinfo=UTC), (
+            "the night the clocks go forward"
+        )
+        assert end_of_day("2026-12-31") == datetime(2026, 12, 31, 22, 59, 59, tzinfo=UTC)
     finally:
         monkeypatch.undo()
         time.tzset()
-    for wrong in ("31.12.2026", "2026-13-01", "tomorrow", "", "9999-12-31"):
+    for wrong in ("31.12.2026", "2026-13-01", "tomorrow", ""):
         with pytest.raises(UsageError):
             end_of_day(wrong)
 

@@ -31,7 +31,13 @@ async def captain(shop: Shop, version: str | None = "1.5.0", **keys: Any) -> Asy
     finally:
         run = engine.run
         await engine.close()
-    left = [task for task in asyncio.all_tasks() - before if not task.done() and "/captain/" in repr(task.get_stack())]
+    # What was cancelled may need a few turns of the loop to end; what is there after half a second stays.
+    for _ in range(50):
+        running = [task for task in asyncio.all_tasks() - before if not task.done()]
+        left = [task for task in running if "/captain/" in repr(task.get_stack())]
+        if not left:
+            break
+        await asyncio.sleep(0.01)
     assert left == [], "tasks were left behind"
     if run is not None:
         with shop.log(read_only=True) as log:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from captain.engine import Engine
@@ -135,4 +137,26 @@ async def test_a_retried_action_lets_the_gate_open_once_its_effect_is_seen(shop:
     assert verdict(engine, "roll-out") is Verdict.PASS
     await engine.gate("deploy", "go")
     assert shop.effects == ["1.4.1", "1.4.1"]
+    await engine.close()
+
+
+async def test_a_way_back_to_what_no_longer_runs_is_not_ready(shop: Shop) -> None:
+    engine = await opened(shop, "1.4.1")
+    (shop.root / "current").write_text("1.3.9")
+    with pytest.raises(Refusal, match=r"1\.3\.9 runs now, not 1\.4\.0"):
+        await through_pre(engine)
+    assert shop.effects == []
+    await engine.close()
+
+
+async def test_a_step_that_cannot_be_worked_out_is_not_waited_for(shop: Shop) -> None:
+    shop.environ.pop("SHOP_TOKEN")
+    path = shop.root / "checklists" / "deploy.yaml"
+    headers = "headers: { X-Token: '${{ secrets.SHOP_TOKEN }}' }"
+    step = f"{{ id: waits, title: Waits, http: {{ url: '${{{{ vars.url }}}}/healthz', {headers} }}, within: 10m }}"
+    path.write_text(path.read_text().replace("    steps:\n", f"    steps:\n      - {step}\n", 1))
+    engine = await opened(shop, "1.4.1")
+    async with asyncio.timeout(10):
+        await engine.measure("waits")
+    assert verdict(engine, "waits") is Verdict.UNKNOWN
     await engine.close()
