@@ -11,7 +11,7 @@ import re
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from urllib.parse import quote, quote_plus
+from urllib.parse import quote, quote_plus, unquote
 
 SHORTEST = 6
 """Characters. Anything shorter occurs by chance all over a log."""
@@ -26,6 +26,8 @@ _COMMON = frozenset(
 _LETTERS_OVER_LINES = 3
 """A secret wrapped over two lines of a stream is found when so many of its letters stand on the first."""
 
+_KEYWORD = re.compile(r"(?i)\b(pass(?:word|wd)?|pwd)\s*=\s*(?:'((?:[^'\\]|\\.)*)'|([^\s;&']+))")
+"""password=… of a connection string or of a URL's query."""
 _BREAKS = re.compile(rb"[\r\n]+")
 _BASE64 = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/-_")
 
@@ -60,8 +62,9 @@ class Masker:
             if why := _too_plain(value):
                 self.refused[name] = f"the secret {name} {why}, so it is not masked: all text would be"
                 continue
-            for form in _forms(name, value):
-                forms.setdefault(form.spelling, form)
+            for part in (value, *(part for part in _passwords(value) if not _too_plain(part))):
+                for form in _forms(name, part):
+                    forms.setdefault(form.spelling, form)
         self._forms = sorted(forms.values(), key=lambda form: -len(form.spelling))
         self.longest = max((len(form.spelling) for form in self._forms), default=0)
         """Bytes of the longest spelling."""
@@ -210,6 +213,17 @@ def _too_plain(value: str) -> str | None:
     if len(bare) < SHORTEST:
         return f"is shorter than {SHORTEST} characters"
     return None
+
+
+def _passwords(value: str) -> set[str]:
+    """What in a connection string is the secret of it: programs print the rest of it without the frame."""
+    found = {match[2] or match[3] for match in _KEYWORD.finditer(value)}
+    if "://" in value:
+        # Not parsed as a URL: a password with a slash in it, written raw, is one too.
+        userinfo, at, _ = value.partition("://")[2].rpartition("@")
+        if at:
+            found.add(userinfo.partition(":")[2])
+    return {form for part in found for form in (part, unquote(part)) if form}
 
 
 def _forms(name: str, value: str) -> Iterator[_Form]:

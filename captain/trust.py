@@ -31,12 +31,17 @@ def request(target: Target) -> TrustRequest | None:
     if not programs:
         return None
     root = Path(target.root)
-    listed = [
-        {"run": program.run, "cwd": program.cwd, "env": program.env, "files": _files(root, program)}
-        for program in programs
-    ]
+    listed = [_listed(root, program) for program in programs]
     text = json.dumps(listed, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return TrustRequest(programs, hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest())
+
+
+def _listed(root: Path, program: Program) -> dict[str, object]:
+    listed: dict[str, object] = {"run": program.run, "cwd": program.cwd, "env": program.env}
+    if program.container is not None:
+        # What its arguments name lies in the container, not here.
+        return {**listed, "container": program.container, "files": {}}
+    return {**listed, "files": _files(root, program)}
 
 
 def _programs(target: Target) -> Iterator[Program]:

@@ -175,3 +175,26 @@ def test_base64_never_gives_a_secret_away(before: bytes, after: bytes, secret: s
         return
     masked = masker.mask(base64.b64encode(before + secret.encode("utf-8", "surrogatepass") + after).decode())
     assert "[secret S]" in masked
+
+
+@pytest.mark.parametrize(
+    ("dsn", "password"),
+    [
+        ("postgresql://shop:hunter22pw@db:5432/shop?sslmode=require", "hunter22pw"),
+        ("postgresql://shop:p%40ss%2Fword1@db/shop", "p@ss/word1"),
+        ("mysql://shop:slash/and@sign9@db/shop", "slash/and@sign9"),
+        ("host=db user=shop password=hunter22pw dbname=shop", "hunter22pw"),
+        ("host=db password='two words here' dbname=shop", "two words here"),
+        ("redis://:onlypassword7@cache:6379/0", "onlypassword7"),
+        ("postgresql://db/shop?user=shop&password=hunter22pw", "hunter22pw"),
+    ],
+)
+def test_the_password_of_a_connection_string_is_hidden_without_its_frame_too(dsn: str, password: str) -> None:
+    masker = Masker({"DATABASE_URL": dsn})
+    for shown in (
+        f'auth failed with "{password}"',
+        quote(password, safe=""),
+        base64.b64encode(password.encode()).decode(),
+    ):
+        assert password not in masker.mask(shown) and "[secret DATABASE_URL]" in masker.mask(shown), shown
+    assert masker.mask("shop at db") == "shop at db"

@@ -6,11 +6,9 @@ them keep a step from being measured.
 
 from captain.checklist.base import (
     ACTION_TIMEOUT,
-    COMMAND_TIMEOUT,
     EVERY,
     OBSERVE_WITHIN,
     PHASES,
-    TIMEOUT,
     Alias,
     Ask,
     Conditions,
@@ -33,10 +31,10 @@ from captain.checklist.service import (
 from captain.checklist.signing import Gate, SignOffRule, SignOffRules
 from captain.checklist.steps import Action, Observe, Retry, Soak, Step
 from captain.checklist.target import Source, Target
+from captain.probes import TIMEOUT
 
 __all__ = [
     "ACTION_TIMEOUT",
-    "COMMAND_TIMEOUT",
     "EVERY",
     "OBSERVE_WITHIN",
     "PHASES",

@@ -16,8 +16,6 @@ Severity = Literal["blocker", "warning", "info"]
 Phase = Literal["pre", "deploy", "post"]
 PHASES: tuple[Phase, ...] = ("pre", "deploy", "post")
 
-TIMEOUT = timedelta(seconds=10)
-COMMAND_TIMEOUT = timedelta(seconds=60)
 ACTION_TIMEOUT = timedelta(minutes=30)
 EVERY = timedelta(seconds=5)
 OBSERVE_WITHIN = timedelta(minutes=5)

@@ -24,6 +24,7 @@ from captain.checklist.base import (
 from captain.checklist.signing import SignOffRules
 from captain.effects import Program
 from captain.fields import Bool, Duration, EnvName, Float, Id, Name, PositiveInt, Text
+from captain.probes import Safety
 
 
 class Retry(Model):
@@ -148,7 +149,7 @@ class Step(Model):
         return None
 
     @property
-    def safety(self) -> Literal["read", "active", "drill"]:
+    def safety(self) -> Safety:
         """The most dangerous of its probes."""
         levels = [ask.probe.safety for ask in self.asks.values() if isinstance(ask, Ask) and ask.probe]
         return "drill" if "drill" in levels else "active" if "active" in levels else "read"

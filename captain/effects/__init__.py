@@ -21,6 +21,8 @@ class Program:
     cwd: str = "."
     env: tuple[str, ...] = ()
     """Names of the variables it is given, sorted."""
+    container: str | None = None
+    """The container it runs in, as the file names it; None on this machine."""
 
     @property
     def argv(self) -> tuple[str, ...]:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from captain.condition import Scope
     from captain.engine.desk import Desk
     from captain.log.evidence import Evidence
+    from captain.release import Release
 
 GRACE = timedelta(milliseconds=250)
 """How long a probe may overrun its timeout to say more than "no answer"."""
@@ -45,8 +46,19 @@ class Answer:
         return {} if self.measurement is None else self.measurement.observed
 
 
-async def ask(desk: Desk, name: str, ask: Ask, timeout: timedelta, scope: Scope, values: Mapping[str, Any]) -> Answer:
-    """Ask once. What could not be asked comes back as an error, never as an exception."""
+async def ask(
+    desk: Desk,
+    name: str,
+    ask: Ask,
+    timeout: timedelta,
+    scope: Scope,
+    values: Mapping[str, Any],
+    releases: Mapping[str, Release | None] | None = None,
+) -> Answer:
+    """Ask once. What could not be asked comes back as an error, never as an exception.
+
+    `releases` are `release` and `previous` where they are others than the run's: a rollback is being verified.
+    """
     from captain.probes import Context
 
     started = desk.clock.monotonic()
@@ -62,6 +74,7 @@ async def ask(desk: Desk, name: str, ask: Ask, timeout: timedelta, scope: Scope,
             started = desk.clock.monotonic()
             probe = resolved(ask, scope, values)
             hopeless = False
+            around = releases or _releases(desk)
             context = Context(
                 root=desk.root,
                 repo=desk.repo,
@@ -70,6 +83,11 @@ async def ask(desk: Desk, name: str, ask: Ask, timeout: timedelta, scope: Scope,
                 secrets=desk.secrets,
                 blocking=desk.blocking,
                 clock=desk.clock,
+                environment=desk.target.environment,
+                run="" if desk.run is None else desk.run.id,
+                release=around["release"],
+                previous=around["previous"],
+                deployed_at=None if desk.run is None else desk.run.deploy_started_at,
             )
             async with asyncio.timeout((timeout + GRACE).total_seconds()):
                 seen = await probe.measure(context)
@@ -87,6 +105,11 @@ async def ask(desk: Desk, name: str, ask: Ask, timeout: timedelta, scope: Scope,
     if measurement is not None:
         asked = desk.mask(measurement.asked)
     return Answer(name, ask.kind, duration, asked, measurement, error, hopeless)
+
+
+def _releases(desk: Desk) -> Mapping[str, Release | None]:
+    run = desk.run
+    return {"release": None, "previous": None} if run is None else {"release": run.release, "previous": run.previous}
 
 
 def _masked(desk: Desk, value: Value) -> Value:

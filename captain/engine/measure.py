@@ -189,7 +189,7 @@ async def _answers(
     async def one(name: str, asked: Ask | Alias, left: timedelta) -> Answer:
         if isinstance(asked, Alias):
             return await aliases.answer(desk, name, asked, purpose, names, depth)
-        return await ask(desk, name, asked, max(left, timedelta(0)), scope, values)
+        return await ask(desk, name, asked, max(left, timedelta(0)), scope, values, names)
 
     if not plan.in_order:
         return tuple(await asyncio.gather(*(one(name, asked, plan.timeout) for name, asked in plan.asks.items())))

@@ -48,16 +48,16 @@ class Sample:
 
 def plan_of(step: Step, *, once: bool = False) -> Plan:
     """How the step says it is measured. `once` asks a single time, whatever the step waits for."""
-    from captain.checklist import COMMAND_TIMEOUT, EVERY, TIMEOUT, Alias
+    from captain.checklist import EVERY, TIMEOUT, Alias
 
-    commands = any(not isinstance(one, Alias) and one.kind == "command" for one in step.asks.values())
+    usual = [one.probe.timeout for one in step.asks.values() if not isinstance(one, Alias) and one.probe]
     networks = any(not isinstance(one, Alias) and one.probe and one.probe.network for one in step.asks.values())
     plan = Plan(
         step,
         step.asks,
         step.expect,
         step.warn,
-        timeout=step.timeout or (COMMAND_TIMEOUT if commands else TIMEOUT),
+        timeout=step.timeout or max(usual, default=TIMEOUT),
         fail_after=step.fail_after,
         in_order=step.in_order,
         on_error=step.on_error,
@@ -73,16 +73,17 @@ def plan_of(step: Step, *, once: bool = False) -> Plan:
 
 def observe_plan(step: Step) -> Plan:
     """How captain looks for the effect of the step's action."""
-    from captain.checklist import TIMEOUT
+    from captain.checklist import TIMEOUT, Alias
 
     observe = step.observe
     assert observe is not None
+    usual = [one.probe.timeout for one in observe.asks.values() if not isinstance(one, Alias) and one.probe]
     return Plan(
         step,
         observe.asks,
         observe.expect,
         observe.warn,
-        timeout=observe.timeout or TIMEOUT,
+        timeout=observe.timeout or max(usual, default=TIMEOUT),
         every=observe.every,
         within=observe.within,
         on_error=observe.on_error,

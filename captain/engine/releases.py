@@ -184,7 +184,8 @@ async def observed_version(desk: Desk, release: Release) -> str | None:
         {}, release=release, environment=desk.target.environment, vars=desk.target.service.vars, secrets=desk.secrets
     )
     scope = template_names(desk, desk.target.service.params)
-    answer = await ask(desk, "", running.ask, TIMEOUT, scope, values)
+    around = {"release": release, "previous": None}
+    answer = await ask(desk, "", running.ask, TIMEOUT, scope, values, around)
     if answer.measurement is None:
         return None
     expression = compile_expression(running.version, step_scope(desk.target, step))

@@ -61,8 +61,8 @@ def explain_probe(cls: type[Probe]) -> Explained:
     facts = [f"a result counts for {_brief(cls.max_age)} where max_age says nothing else"]
     if cls.network:
         facts.append("asks over a network, so retry applies")
-    if cls.safety != "read":
-        facts.append(f"safety: {cls.safety}; only where an environment allows it")
+    if cls.more_than_reading:
+        facts.append(f"{cls.more_than_reading}; only where the environment allows it, started by itself and confirmed")
     anybodys = (
         f"an error that could be anybody's is {'a failure' if cls.on_error == 'fail' else 'unknown'}; see on_error"
     )

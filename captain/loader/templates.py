@@ -9,6 +9,7 @@ from captain.documents import Node
 from captain.interpolate import compile_template
 from captain.loader.drafts import Draft, DraftAsk
 from captain.loader.judging import report
+from captain.loader.problems import nearest, show
 from captain.loader.world import World, strings
 
 SECRET_PLACES = frozenset(("env", "headers", "body"))
@@ -51,7 +52,17 @@ def asks(drafts: list[DraftAsk], scope: Scope, world: World) -> None:
             none(ask.node, world)
         elif ask.cls is not None:
             run(ask.node, world)
+            _named_secrets(ask.node, world)
             resolved(ask.node, scope, world)
+
+
+def _named_secrets(node: Node, world: World) -> None:
+    """A key that ends in _env names a secret: what is not declared as one would be masked nowhere."""
+    for key, child in node.mapping.items():
+        if key.endswith("_env") and child.text and world.secrets is not None and child.text not in world.secrets:
+            declared = f"secrets: [{', '.join([*world.secrets, child.text])}]"
+            hint = nearest(child.text, world.secrets) or f"write {declared} in captain.yaml"
+            world.problems.error(child, f"{show(child.text)} is not declared as a secret", hint=hint)
 
 
 def _action(node: Node, scope: Scope, world: World) -> None:

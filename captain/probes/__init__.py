@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import ClassVar, Literal, TypedDict, TypeVar
 
@@ -19,13 +19,19 @@ from pydantic import BaseModel, ConfigDict
 from captain.blocking import Blocking
 from captain.clock import Clock
 from captain.effects import Program
+from captain.errors import ProbeError
 from captain.measurement import Measurement
 from captain.registry import Registry
+from captain.release import Release
 
 P = TypeVar("P", bound="Probe")
 
 TEXT = 64 * 1024
 """Characters of one text that conditions and evidence see."""
+Safety = Literal["read", "active", "drill"]
+"""What measuring does to a system: only asks; sends marked traffic or starts programs in it; changes its state."""
+TIMEOUT = timedelta(seconds=10)
+"""What one attempt of a probe may take where the step does not say."""
 LIVE = timedelta(minutes=15)
 """How long the result of a live probe counts where nothing else is said."""
 
@@ -46,6 +52,25 @@ class Context:
     """The declared secrets that are set. A kind need not mask what it measures: the engine does, before it is kept."""
     blocking: Blocking
     clock: Clock
+    environment: str = ""
+    """Where it is asked."""
+    run: str = ""
+    """The id of the run, with which active probes mark what they send."""
+    release: Release | None = None
+    """What is released; while a rollback is verified, what is gone back to."""
+    previous: Release | None = None
+    """What ran before it."""
+    deployed_at: datetime | None = None
+    """When this run began to deploy, None before that."""
+
+    def secret(self, name: str) -> str:
+        """The value of a declared secret. Raises ProbeError where it is not set."""
+        if name not in self.secrets:
+            raise ProbeError(
+                f"the secret {name} is not set",
+                hint=f"declare it under secrets in captain.yaml and export {name} or {name}_FILE",
+            )
+        return self.secrets[name]
 
     def clip(self, text: str) -> str:
         """The first `TEXT` characters, never ending within a secret. Nothing else may cut what was read."""
@@ -73,7 +98,10 @@ class Probe(BaseModel):
     """Whether it asks over a network, so that a step's `retry` applies."""
     max_age: ClassVar[timedelta] = LIVE
     """How long a result counts where the step does not say."""
-    safety: ClassVar[Literal["read", "active", "drill"]] = "read"
+    timeout: ClassVar[timedelta] = TIMEOUT
+    """What one attempt may take where the step does not say."""
+    more_than_reading: ClassVar[str] = ""
+    """Which parameters make it `active` or `drill`, and what it does then: for explain and README."""
     later: ClassVar[frozenset[str]] = frozenset()
     """Parameters of later captains: accepted in files, noted by lint, a step that gives one unknown."""
     unseen: ClassVar[Mapping[str, str]] = {}
@@ -91,6 +119,11 @@ class Probe(BaseModel):
     def programs(self) -> tuple[Program, ...]:
         """Programs the probe starts that the file names: shown and accepted before the first run."""
         return ()
+
+    @property
+    def safety(self) -> Safety:
+        """What measuring with these parameters does; anything but `read` runs only where an environment allows it."""
+        return "read"
 
     async def measure(self, ctx: Context) -> Measurement:
         """Ask once. Raises ProbeError when it could not ask."""

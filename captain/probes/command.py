@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Annotated, Any, ClassVar, Literal, TypedDict
 
 from pydantic import Field
@@ -31,6 +32,7 @@ class CommandProbe(Probe):
         "on_error decides (unknown): took too long, ended by a signal; "
         "unknown: not found, not executable, its folder is not there"
     )
+    timeout: ClassVar[timedelta] = timedelta(seconds=60)
     later: ClassVar[frozenset[str]] = frozenset({"container"})
     example: ClassVar[str] = """\
 id: no-pending-migrations
