@@ -122,6 +122,7 @@ def _show(offer: _Offer) -> None:
         shown = program.run if isinstance(program.run, str) else shlex.join(program.run)
         how = "sh -c  " if isinstance(program.run, str) else ""
         where = f"  in {program.cwd}" if program.cwd != "." else ""
+        where += f"  in container {program.container}" if program.container is not None else ""
         given = f"  with {', '.join(program.env)}" if program.env else ""
         line(f"  {how}{shown}{where}{given}")
     line(f"  digest {offer.request.digest}")

@@ -20,6 +20,7 @@ from captain.measurement import Measurement
 from captain.probes import Context, probes
 from captain.probes.command import CommandProbe
 from captain.threads import on_daemon
+from tests.docker_engine import Box
 
 SECRET = "ghp_0123456789abcdef"
 """A declared secret that is set."""
@@ -138,7 +139,7 @@ async def test_what_gave_no_answer_is_said(ask: Ask, tmp_path: Path, run: Any, f
         ({"run": ["a", ["b"]]}, "takes a text, not a list"),
         ({"run": "echo ${{ vars.x }}"}, "give it through env"),
         ({"run": ["a"], "env": {"A-B": "c"}}, "environment variable"),
-        ({"run": ["a"], "container": "web"}, "Extra"),
+        ({"run": ["a"], "host": "unix:///x"}, "no effect without container"),
     ],
 )
 def test_row_15_what_is_no_program_is_refused_when_the_file_is_read(keys: dict[str, Any], sentence: str) -> None:
@@ -165,3 +166,28 @@ async def test_a_secret_on_the_cut_of_long_output_leaves_no_half_of_it(ask: Ask)
     seen = await ask(["sh", "-c", script])
     assert seen.observed["stdout"] == seen.observed["stderr"] == seen.body == "x" * 65530
     assert seen.truncated
+
+
+async def test_a_program_in_a_container_is_observed_and_is_more_than_reading(ask: Ask, docker_box: Box) -> None:
+    docker_box.start("web")
+    keys = {"container": docker_box.name("web"), "host": docker_box.engine.host}
+    seen = await ask(
+        ["sh", "-c", 'echo "{\\"who\\": \\"$WHO\\"}"'], parse="json", env={"WHO": "web"}, cwd="/www", **keys
+    )
+    assert (seen.observed["exit_code"], seen.observed["json"]) == (0, {"who": "web"})
+    assert seen.asked.startswith(f"in {docker_box.name('web')}: sh -c")
+    probe = CommandProbe.model_validate({"run": ["id"], **keys})
+    assert (probe.safety, CommandProbe.model_validate({"run": ["id"]}).safety) == ("active", "read")
+    assert probe.programs()[0].container == f"{docker_box.name('web')} of {docker_box.engine.host}"
+
+
+async def test_what_does_not_end_in_a_container_is_stopped_there(ask: Ask, docker_box: Box) -> None:
+    docker_box.start("web")
+    with pytest.raises(ProbeError, match="sleep 60: did not end within 1s and was stopped") as caught:
+        await ask(["sleep", "60"], within=1, container=docker_box.name("web"), host=docker_box.engine.host)
+    assert caught.value.fault == "unclear"
+
+
+async def test_no_program_in_a_container_that_is_not_there_passes(ask: Ask, docker_box: Box) -> None:
+    with pytest.raises(ProbeError, match="has no container or service"):
+        await ask(["true"], container=docker_box.name("web"), host=docker_box.engine.host)

@@ -55,6 +55,8 @@ class TrustDialog(Dialog[Trusting]):
                 pieces = self._pieces(argument)
                 rows += [self.fact(label if row == 0 else "", piece) for row, piece in enumerate(pieces)]
             env = ", ".join(program.env)
+            if program.container is not None:
+                rows += [self.fact("", piece) for piece in self._pieces(f"in container {program.container}")]
             rows.append(self.fact("", self.say(f"in {program.cwd}{f', with {env}' if env else ''}", "muted")))
         return rows
 
