@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import Literal
 
 Value = str | int | float | bool | None | datetime | timedelta | list["Value"] | dict[str, "Value"]
 """A value a probe may observe. Times are timedelta, moments aware datetime, sizes int bytes."""
@@ -24,6 +25,11 @@ class Verdict(StrEnum):
         """Whether a gate may count it: pass or warn."""
         return self in (Verdict.PASS, Verdict.WARN)
 
+
+Safety = Literal["read", "active", "drill"]
+"""What measuring does to a system: only asks; sends marked traffic or starts programs in it; changes its state."""
+SAFETIES: tuple[Safety, ...] = ("read", "active", "drill")
+"""From harmless to dangerous."""
 
 _ORDER = (Verdict.PASS, Verdict.WARN, Verdict.UNKNOWN, Verdict.FAIL)
 

@@ -76,7 +76,7 @@ class Environment(Model):
     tier: Text | None = None
     protected: Bool = False
     allow: tuple[Literal["active", "drill"], ...] = ()
-    """What steps may do here besides reading. Not used by this captain yet."""
+    """What steps may do here besides reading, each only when it is started by itself and confirmed."""
 
 
 class Service(Model):

@@ -24,7 +24,7 @@ from captain.checklist.base import (
 from captain.checklist.signing import SignOffRules
 from captain.effects import Program
 from captain.fields import Bool, Duration, EnvName, Float, Id, Name, PositiveInt, Text
-from captain.probes import Safety
+from captain.measurement import SAFETIES, Safety
 
 
 class Retry(Model):
@@ -152,13 +152,19 @@ class Step(Model):
     def safety(self) -> Safety:
         """The most dangerous of its probes."""
         levels = [ask.probe.safety for ask in self.asks.values() if isinstance(ask, Ask) and ask.probe]
-        return "drill" if "drill" in levels else "active" if "active" in levels else "read"
+        return max(levels, key=SAFETIES.index, default="read")
 
-    def programs(self) -> tuple[Program, ...]:
-        """What must be trusted before it is measured or run."""
+    @property
+    def reads(self) -> bool:
+        """Whether any of its probes, or what it stands for, only reads."""
+        return any(isinstance(ask, Alias) or (ask.probe and ask.probe.safety == "read") for ask in self.asks.values())
+
+    def programs(self, *, reading: bool = False) -> tuple[Program, ...]:
+        """What must be trusted before it is measured or run; with `reading` only of probes that do no more."""
         asks = [*self.asks.values(), *(self.observe.asks.values() if self.observe else ())]
-        found = [p for ask in asks if isinstance(ask, Ask) and ask.probe for p in ask.probe.programs()]
-        return (*found, *(self.action.programs() if self.action else ()))
+        probes = [ask.probe for ask in asks if isinstance(ask, Ask) and ask.probe]
+        found = [p for one in probes if not reading or one.safety == "read" for p in one.programs()]
+        return (*found, *(self.action.programs() if self.action and not reading else ()))
 
     def definition(self) -> str:
         """SHA-256 of what the step demands, without title, why, help and link: what sign-offs are bound to."""

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from captain.checklist.lists import Checklist
 from captain.checklist.service import Service
 from captain.checklist.steps import Step
+from captain.probes import Safety
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,8 @@ class Target:
     """Absolute path of the folder of captain.yaml; where there is none, of where captain was started."""
     files: tuple[Source, ...] = field(default=())
     """captain.yaml (if any), the checklist, and everything it extends or refers to."""
+    allow: tuple[Safety, ...] = ()
+    """What steps may do in this environment besides reading."""
     others: Mapping[str, Checklist] = field(default_factory=dict)
     """By id: checklists whose steps the rollback verifies or an alias stands for."""
 

@@ -11,6 +11,7 @@ from captain.commands.shared.options import Common, settle
 
 if TYPE_CHECKING:
     from captain.commands.shared.ending import Ending
+    from captain.engine import Engine
     from captain.run.view import View
 
 
@@ -21,9 +22,10 @@ if TYPE_CHECKING:
 @click.option("--trust", metavar="DIGEST", help="Accept the commands of that digest for this call; or $CAPTAIN_TRUST.")
 @click.pass_context
 def command(ctx: click.Context, words: tuple[str, ...], confirm: str | None, again: bool, trust: str | None) -> int:
-    """Start the action of a STEP. Its output goes to stderr, its verdict to stdout.
+    """Start the action of a STEP, or run a STEP that does more than read. Its verdict goes to stdout.
 
-    Exit 0 pass or warn, 1 fail, 3 unknown, 4 a name or --again is missing. Ctrl-C leaves the action running (130).
+    What an action prints goes to stderr. Exit 0 pass or warn, 1 fail, 3 unknown, 4 a name or --again is missing.
+    Ctrl-C leaves an action running, and breaks off and cleans up what is none (130).
     """
     from captain.commands.shared.ending import headless
     from captain.commands.shared.runs import words as taken
@@ -50,6 +52,7 @@ async def _act(
     async with engine_on(common, run, ending, publish=told.publish, effects=True, trust=trust) as engine:
         again = again or await _once(engine.view(), step_id, common)
         told.begin(engine)
+        _say_what(engine, step_id)
         try:
             await engine.act(step_id, confirmed=confirm, again=again)
         except asyncio.CancelledError:
@@ -59,6 +62,8 @@ async def _act(
                 ending.farewell = (
                     f"the action goes on; captain status {walked.id} says whether it runs, {look} looks again"
                 )
+            elif step_id in walked.trials:
+                ending.farewell = f"{step_id} was broken off; captain show {walked.id} says what is known of it"
             raise
         view = engine.view()
         found = view.step(step_id)
@@ -69,6 +74,18 @@ async def _act(
         if seen.verdict.good:
             return ExitCode.GO
         return ExitCode.NO_GO if seen.verdict is Verdict.FAIL else ExitCode.UNKNOWN
+
+
+def _say_what(engine: Engine, step_id: str) -> None:
+    """What a step that does more than read is going to do, before it does it."""
+    from captain.diagnostics import say
+    from captain.run import allowed
+
+    found = engine.view().step(step_id)
+    if found is None or found[1].safety == "read" or allowed.act(engine.view(), found[1]) is not None:
+        return
+    for line in engine.does(step_id):
+        say(f"  {line}")
 
 
 async def _once(view: View, step_id: str, common: Common) -> bool:

@@ -140,7 +140,8 @@ def _trusted(target: Target, wish: Wish, *, untrusted: bool) -> None:
     from captain.trust import request
 
     asked = request(target) if untrusted else None
-    starts = [step.id for step in wish.measurable(target) if step.programs()]
+    # What does more than read is not started by a check.
+    starts = [step.id for step in wish.measurable(target) if step.programs(reading=True)]
     if asked is not None and starts:
         raise UsageError(
             f"{starts[0]} starts a program that was not accepted yet",

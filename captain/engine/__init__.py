@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from captain.clock import Clock
 from captain.engine import act as acting
-from captain.engine import attempts, locks, opening, people, roll_back, trusting, way_back
+from captain.engine import attempts, locks, opening, people, roll_back, trials, trusting, way_back
 from captain.engine import gate as gates
 from captain.engine.desk import Desk
 from captain.engine.following import follow
@@ -181,8 +181,9 @@ class Engine:
         return await way_back.look(self._desk)
 
     async def act(self, step_id: str, *, confirmed: str | None = None, again: bool = False) -> None:
-        """Start a step's action and wait for its verdict. Cancelling leaves it running.
+        """Start a step's action, or run a step that does more than read, and wait for its verdict.
 
+        Cancelling leaves it running; closing the engine breaks off what is not an action, cleaned up and recorded.
         One that was started already is started once more only with `again`; else a Refusal (exit 4) says when it was.
         """
         await acting.act(self._desk, step_id, confirmed, again)
@@ -227,6 +228,10 @@ class Engine:
     def shown(self, step_id: str) -> tuple[str, ...]:
         """The arguments that the step's action would run now, secrets by name; empty where captain starts nothing."""
         return acting.shown(self._desk, self._desk.step(step_id))
+
+    def does(self, step_id: str) -> tuple[str, ...]:
+        """What a step that does more than read would do now, one line each, secrets by name."""
+        return trials.does(self._desk, self._desk.step(step_id))
 
     async def plan_rollback(self) -> RollbackPlan:
         """What R would do now. Changes nothing."""

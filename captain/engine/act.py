@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from captain.engine import attempts, locks, way_back
+from captain.engine import attempts, locks, trials, way_back
 from captain.engine.measure import measure
 from captain.engine.people import text
 from captain.engine.plans import Sample, observe_plan, plan_of
@@ -29,6 +29,9 @@ async def act(desk: Desk, step_id: str, confirmed: str | None, again: bool) -> N
     Cancelling leaves the action running: it is followed on in the background while this captain lives.
     """
     step = desk.step(step_id)
+    if step.action is None and step.safety != "read":
+        await trials.run(desk, step, confirmed)
+        return
     locks.look(desk)
     if refusal := allowed.act(desk.view(), step):
         raise refusal

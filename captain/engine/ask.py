@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from captain.condition import Scope
     from captain.engine.desk import Desk
     from captain.log.evidence import Evidence
+    from captain.probes import Safety
     from captain.release import Release
 
 GRACE = timedelta(milliseconds=250)
@@ -54,11 +55,15 @@ async def ask(
     scope: Scope,
     values: Mapping[str, Any],
     releases: Mapping[str, Release | None] | None = None,
+    *,
+    permitted: Safety = "read",
 ) -> Answer:
     """Ask once. What could not be asked comes back as an error, never as an exception.
 
+    A probe that does more than is `permitted` with the parameters it has now is not asked.
     `releases` are `release` and `previous` where they are others than the run's: a rollback is being verified.
     """
+    from captain.measurement import SAFETIES
     from captain.probes import Context
 
     started = desk.clock.monotonic()
@@ -73,6 +78,8 @@ async def ask(
         async with desk.slots:
             started = desk.clock.monotonic()
             probe = resolved(ask, scope, values)
+            if SAFETIES.index(probe.safety) > SAFETIES.index(permitted):
+                raise ProbeError(f"{ask.kind}: is {probe.safety}, so it runs only by itself where that is allowed")
             hopeless = False
             around = releases or _releases(desk)
             context = Context(

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from captain.clock import Clock, SystemClock
 from captain.effects import attempt as effect
+from captain.engine.alive import alive_trials
 from captain.engine.definitions import definitions
 from captain.engine.threads import Threads
 from captain.errors import AppendUnknown, CaptainError, LogError, Refusal
@@ -71,6 +72,7 @@ class Desk:
         self.trust = trust
         self.run: Run | None = None
         self.alive: set[str] = set()
+        self.trials_alive: frozenset[str] = frozenset()
         self.starting: set[str] = set()
         """Attempts between their intent and their first sign of life, by this process."""
         self.asking: dict[str, int] = {}
@@ -83,6 +85,9 @@ class Desk:
         self.fence = 0
         self.slots = asyncio.Semaphore(concurrency)
         self.acting = asyncio.Lock()
+        self.trying = asyncio.Lock()
+        """Held while a step is run that does more than read."""
+        self.trying_ids: set[str] = set()
         self.rolling = asyncio.Lock()
         self.following: dict[str, asyncio.Task[None]] = {}
         self.tasks: set[asyncio.Task[Any]] = set()
@@ -135,7 +140,7 @@ class Desk:
             now=self.clock.now(),
             definitions=self.definitions,
             skipped=self.skipped,
-            alive=frozenset(self.alive),
+            alive=self.trials_alive | self.alive,
             asking=frozenset(self.asking),
             me=self.actor.name,
             lock_holder=None if self.lock_seen.mine else self.lock_seen.holder,
@@ -184,7 +189,7 @@ class Desk:
 
         def built(reader: Reader) -> Sequence[Draft]:
             drafts = build(reader)
-            if any(draft.run == run_id and draft.type not in AFTER_THE_END for draft in drafts):
+            if any(draft.run == run_id and not _late(draft) for draft in drafts):
                 _refuse_ended(reader, str(run_id))
             if check is not None:
                 check(reader)
@@ -273,7 +278,7 @@ class Desk:
                 continue
             mine.append(event)
             self.run = apply(self.run, event) if self.run is not None else None
-        if any(event.type == "action.intent" for event in mine):
+        if any(event.type in ("action.intent", "step.intent") or event.data.get("attempt") for event in mine):
             self.look_alive()
         # Only when all is folded: a face that looks at the run now sees what it is told of.
         for event in mine:
@@ -291,6 +296,7 @@ class Desk:
         """See which attempts live that this process does not follow itself. Records nothing."""
         if self.run is None:
             return
+        self.trials_alive = alive_trials(self.run.trials.values(), self.trying_ids)
         elsewhere = self.lock_seen.holder is not None and not self.lock_seen.mine
         for known in self.run.attempts.values():
             task = self.following.get(known.id)
@@ -341,6 +347,13 @@ class Desk:
         self._writer.stop()
         self.own.stop()
         self.blocking.stop()
+
+
+def _late(draft: Draft) -> bool:
+    """Whether it may be recorded after the run's end: what was begun before it is told to the end."""
+    if draft.type == "step.result":
+        return draft.data["purpose"] in ("active", "drill")
+    return draft.type in AFTER_THE_END
 
 
 def _refuse_ended(reader: Reader, run_id: str) -> None:

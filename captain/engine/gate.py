@@ -166,7 +166,7 @@ async def _prepare(desk: Desk, reason: str | None) -> str | None:
     before = [
         step
         for _, step in desk.target.checklist.steps()
-        if step.asks and uses(desk, step, "before") and step.unmeasured is None
+        if step.asks and step.safety == "read" and uses(desk, step, "before") and step.unmeasured is None
     ]
     # What was not seen before is left out; conditions on it are unknown and say so.
     with contextlib.suppress(TimeoutError):

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from captain.checklist import Alias, Ask, Step
     from captain.condition import Condition
     from captain.engine.desk import Desk
+    from captain.probes import Probe, Safety
 
 
 @dataclass(slots=True)
@@ -108,8 +109,15 @@ def _untrusted(desk: Desk, plan: Plan, purpose: str) -> str | None:
     # What proves a rollback was accepted before the deploy section opened, and is never asked about again.
     if not desk.untrusted or purpose == "verify":
         return None
-    starts = any(isinstance(one, Ask) and one.probe and one.probe.programs() for one in plan.asks.values())
+    probes = [one.probe for one in plan.asks.values() if isinstance(one, Ask) and one.probe]
+    starts = any(one.programs() for one in probes if _may(one, _permitted(purpose)))
     return "the commands of these files were not accepted yet: captain trust" if starts else None
+
+
+def _may(probe: Probe, permitted: Safety) -> bool:
+    from captain.measurement import SAFETIES
+
+    return SAFETIES.index(probe.safety) <= SAFETIES.index(permitted)
 
 
 def _needed(desk: Desk, step: Step) -> str | None:
@@ -189,7 +197,8 @@ async def _answers(
     async def one(name: str, asked: Ask | Alias, left: timedelta) -> Answer:
         if isinstance(asked, Alias):
             return await aliases.answer(desk, name, asked, purpose, names, depth)
-        return await ask(desk, name, asked, max(left, timedelta(0)), scope, values, names)
+        left = max(left, timedelta(0))
+        return await ask(desk, name, asked, left, scope, values, names, permitted=_permitted(purpose))
 
     if not plan.in_order:
         return tuple(await asyncio.gather(*(one(name, asked, plan.timeout) for name, asked in plan.asks.items())))
@@ -198,6 +207,11 @@ async def _answers(
         # The timeout is the whole attempt's, however many probes it takes.
         answers.append(await one(name, asked, plan.timeout - sum((a.duration for a in answers), timedelta(0))))
     return tuple(answers)
+
+
+def _permitted(purpose: str) -> Safety:
+    """What probes may do that are asked for this purpose."""
+    return "drill" if purpose == "drill" else "active" if purpose == "active" else "read"
 
 
 def _judged(

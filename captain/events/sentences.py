@@ -95,8 +95,15 @@ def _result(event: Recorded, title: Titles) -> Sentence:
     verdict = data["verdict"]
     tries = f" on try {data['attempts']}" if data["attempts"] > 1 else ""
     why = "" if verdict == "pass" else f"  {data['message']}"
-    before = {"before": "before: ", "verify": "verification: "}.get(data["purpose"], "")
+    before = {"before": "before: ", "verify": "verification: ", "drill": "drill: "}.get(data["purpose"], "")
     return _self(f"{before}{title(data['step'])} {_GLYPHS[verdict]}{tries}{why}", _TONES[verdict])
+
+
+def _trial(event: Recorded, title: Titles) -> Sentence:
+    data = event.data
+    typed = f", typed {data['confirmed']}" if data["confirmed"] else ""
+    what = "the drill " if data["safety"] == "drill" else ""
+    return _by(event, f"starts {what}{title(data['step'])}{typed}: {'; '.join(data['does'])}", "loud")
 
 
 def _signed(event: Recorded, title: Titles) -> Sentence:
@@ -214,6 +221,7 @@ _TELL: Mapping[str, Callable[[Recorded, Titles], Sentence]] = {
     "run.emergency": lambda event, _: _by(event, f'declares an emergency  "{event.data["reason"]}"', "bad"),
     "run.end": _ended,
     "checklist.changed": _changed,
+    "step.intent": _trial,
     "step.result": _result,
     "step.note": lambda event, title: _by(
         event, f"notes{' on ' + title(event.data['step']) if event.data['step'] else ''}: {event.data['text']}"

@@ -8,12 +8,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import islice
 
-from captain.checklist import Checklist, Defaults, Gate, Section, Step
+from captain.checklist import Ask, Checklist, Defaults, Gate, Section, Step
 from captain.documents import Node
 from captain.loader.asking import asks_of, default_expect, observe_of
 from captain.loader.drafts import Draft, DraftSection, DraftStep
 from captain.loader.problems import Problems, nearest, show
 from captain.loader.validate import build
+from captain.measurement import SAFETIES, Safety
 
 MAX_NAMES = 200
 """Vars, params or probes that one mapping may name: every condition is compiled against all of them."""
@@ -36,6 +37,10 @@ class Setting:
     tier: str | None = None
     tiered: bool = False
     """Whether steps of other tiers are left out."""
+    environment: str | None = None
+    """Its name, where captain.yaml declares it."""
+    allow: tuple[Safety, ...] = ()
+    """What steps may do in it besides reading."""
 
 
 def build_checklist(draft: Draft, setting: Setting, problems: Problems) -> Checklist | None:
@@ -103,6 +108,8 @@ def build_step(
         ready["observe"] = observe = observe_of(draft.observe, draft.observe_asks, problems)
         if observe is None:
             asks = None
+        else:
+            _only_reads(draft.observe, observe.asks, problems)
     built = build(Step, draft.node, problems, ready=ready, checked=False)
     if built is None or asks is None:
         return None
@@ -116,7 +123,34 @@ def build_step(
     }
     if not built.expect:
         update["expect"] = default_expect(draft.asks)
+    if built.safety != "read":
+        _more_than_reading(draft.node, built, setting, problems)
     return built.model_copy(update=update | _defaulted(built, defaults))
+
+
+_REPEATED = ("retry", "every", "within", "for")
+
+
+def _more_than_reading(node: Node, step: Step, setting: Setting, problems: Problems) -> None:
+    """What a step that does more than read cannot be told, and where it will not run."""
+    for key in _REPEATED:
+        if key in node.mapping:
+            why = f"{key} has no effect: the step is {step.safety}, so it is asked once, by itself"
+            problems.key(node, key, why, hint="leave it out, or give the step probes that only read")
+    if setting.environment is not None and step.safety not in setting.allow:
+        allow = ", ".join(one for one in SAFETIES[1:] if one in (*setting.allow, step.safety))
+        where = setting.environment
+        hint = f"environments: {{ {where}: {{ allow: [{allow}] }} }} in captain.yaml lets it run, asked each time"
+        message = f"{step.id} is {step.safety}, which {where} does not allow"
+        problems.key(node, "id", message, hint=hint, severity="note")
+
+
+def _only_reads(observe: Node, asks: Mapping[str, object], problems: Problems) -> None:
+    """How an action is seen is asked by itself, as often as it takes."""
+    for ask in asks.values():
+        if isinstance(ask, Ask) and ask.probe is not None and ask.probe.safety != "read":
+            message = f"observe only reads, and {ask.kind} is {ask.probe.safety} with these parameters"
+            problems.error(observe, message, hint="observe with a probe that only reads")
 
 
 def _defaulted(step: Step, defaults: Defaults) -> dict[str, object]:
@@ -126,7 +160,9 @@ def _defaulted(step: Step, defaults: Defaults) -> dict[str, object]:
         if name not in given and getattr(defaults, name) is not None:
             found[name] = getattr(defaults, name)
     if step.kind == "probe":
-        for name in ("timeout", "retry", "on_error", "within"):
+        # An experiment takes its time; what does more than read is never repeated by itself.
+        usual = {"read": ("timeout", "retry", "on_error", "within"), "active": ("timeout", "on_error")}
+        for name in usual.get(step.safety, ("on_error",)):
             if name not in given and getattr(defaults, name) is not None:
                 found[name] = getattr(defaults, name)
         # `every` turns retry off, so it only reaches steps that keep asking.

@@ -119,6 +119,8 @@ class Loading:
             overrides=dict(declared.params) if declared is not None else {},
             tier=declared.tier if declared is not None else None,
             tiered=tiered and self.file is not None,
+            environment=environment if declared is not None else None,
+            allow=declared.allow if declared is not None else (),
         )
 
     def check(self, draft: Draft, world: World) -> None:
@@ -161,6 +163,7 @@ class Loading:
             checklist=checklist,
             root=str(self.sheets.root),
             files=tuple(self.sheets.source(document) for document in used),
+            allow=chosen.allow,
             others=others,
         )
         self._verified(target, shelf)
@@ -193,6 +196,9 @@ class Loading:
                 self.problems.error(
                     entry, f"{show(entry.text)} does not exist in {target.environment}", hint="see its tier"
                 )
+            elif entry.text and (step := target.step(entry.text)) is not None and step.safety != "read":
+                message = f"{show(entry.text)} is {step.safety}: it runs only by itself, so it proves no rollback"
+                self.problems.error(entry, message, hint="a verify step only reads")
         self.problems.check()
 
 

@@ -39,9 +39,6 @@ def check_service(root: Node, node: Node, world: World) -> None:
         world.problems.error(listed, f"checklists holds more than {MAX_CHECKLISTS} files")
     notes(node, ("notify", "freeze"), world, NOT_USED)
     notes(node, ("inputs",), world, "not asked by this captain yet")
-    environments = root.get("environments")
-    for environment in environments.mapping.values() if environments is not None else ():
-        notes(environment, ("allow",), world, NOT_USED)
 
 
 def _inputs(node: Node | None, problems: Problems) -> None:

@@ -124,6 +124,9 @@ def _running(node: Node, kinds: Kinds, problems: Problems) -> RunningProbe | Non
     if version is None or version.text is None:
         problems.key(node, "version", "version is missing", hint="name the observation, as in version: json.version")
         return None
+    if isinstance(ask, Ask) and ask.probe is not None and ask.probe.safety != "read":
+        problems.error(node, f"running only reads, and {ask.kind} is {ask.probe.safety} with these parameters")
+        return None
     return RunningProbe(ask=ask, version=version.text) if isinstance(ask, Ask) else None
 
 

@@ -10,6 +10,7 @@ from captain.checklist import Service, Source, Target
 from captain.documents import Document
 from captain.errors import Problem, UsageError
 from captain.loader.building import build_checklist
+from captain.loader.drafts import Draft
 from captain.loader.loading import Loading, text_of
 from captain.loader.problems import Problems
 from captain.loader.services import environment_names
@@ -102,6 +103,11 @@ def lint(paths: Iterable[Path | str] = (), *, cwd: Path) -> list[Problem]:
     return found.all
 
 
+def _more_than_reading(draft: Draft) -> bool:
+    """Whether it holds a kind that may do more than read, which each environment allows for itself."""
+    return any(ask.cls is not None and ask.cls.more_than_reading for step in draft.steps() for ask in step.asks)
+
+
 def _lint(loading: Loading, documents: list[Document], found: Problems, *, whole: bool) -> None:
     environments: list[str | None] = []
     if loading.top is not None:
@@ -118,8 +124,11 @@ def _lint(loading: Loading, documents: list[Document], found: Problems, *, whole
         setting = loading.setting(service, environment, tiered=False)
         for name, draft in drafts:
             # Environments that mean the same are looked at once.
-            sign = (name, repr((world.vars, world.secrets, world.params, world.overrides)))
-            if draft is not None and sign not in seen:
+            if draft is None:
+                continue
+            own = environment if _more_than_reading(draft) else None
+            sign = (name, own, repr((world.vars, world.secrets, world.params, world.overrides)))
+            if sign not in seen:
                 seen.add(sign)
                 build_checklist(draft, setting, loading.problems)
                 loading.check(draft, world)

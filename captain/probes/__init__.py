@@ -20,7 +20,7 @@ from captain.blocking import Blocking
 from captain.clock import Clock
 from captain.effects import Program
 from captain.errors import ProbeError
-from captain.measurement import Measurement
+from captain.measurement import Measurement, Safety
 from captain.registry import Registry
 from captain.release import Release
 
@@ -28,8 +28,6 @@ P = TypeVar("P", bound="Probe")
 
 TEXT = 64 * 1024
 """Characters of one text that conditions and evidence see."""
-Safety = Literal["read", "active", "drill"]
-"""What measuring does to a system: only asks; sends marked traffic or starts programs in it; changes its state."""
 TIMEOUT = timedelta(seconds=10)
 """What one attempt of a probe may take where the step does not say."""
 LIVE = timedelta(minutes=15)
@@ -119,6 +117,10 @@ class Probe(BaseModel):
     def programs(self) -> tuple[Program, ...]:
         """Programs the probe starts that the file names: shown and accepted before the first run."""
         return ()
+
+    def does(self) -> tuple[str, ...]:
+        """What measuring does where it does more than read, one line each: asked about and recorded before it."""
+        return (self.asks(),)
 
     @property
     def safety(self) -> Safety:

@@ -15,9 +15,9 @@ from typing import Any
 from captain.events import Recorded
 from captain.measurement import Verdict
 from captain.release import Release
-from captain.run.facts import Attempt, Decision, Result, Rollback, SignOff, Waiver, release_of, worse
+from captain.run.facts import Attempt, Decision, Result, Rollback, SignOff, Trial, Waiver, release_of, worse
 
-__all__ = ["Attempt", "Decision", "Result", "Rollback", "Run", "SignOff", "Waiver", "apply", "fold"]
+__all__ = ["Attempt", "Decision", "Result", "Rollback", "Run", "SignOff", "Trial", "Waiver", "apply", "fold"]
 
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
 
@@ -45,6 +45,8 @@ class Run:
     """What was measured when the deploy section opened."""
     verified: Mapping[str, Result] = field(default_factory=lambda: _NOTHING)
     """What the rollback's verification saw."""
+    trials: Mapping[str, Trial] = field(default_factory=lambda: _NOTHING)
+    """The newest start of each active step or drill, by step id."""
     sign_offs: tuple[SignOff, ...] = ()
     waivers: tuple[Waiver, ...] = ()
     withdrawn: frozenset[int] = frozenset()
@@ -189,6 +191,9 @@ def _put(mapping: Mapping[str, Any], key: str, value: Any) -> Mapping[str, Any]:
 
 def _result(run: Run, event: Recorded) -> Run:
     result = Result(event)
+    trial = run.trials.get(result.step)
+    if trial is not None and result.attempt == trial.id:
+        run = replace(run, trials=_put(run.trials, result.step, replace(trial, end=result)))
     if result.purpose == "before":
         return replace(run, before=_put(run.before, result.step, result))
     if result.purpose == "verify":
@@ -208,6 +213,11 @@ def _lapses(one: SignOff, result: Result) -> bool:
         and result.verdict is not Verdict.UNKNOWN
         and worse(result.verdict, Verdict(seen["verdict"]))
     )
+
+
+def _trial(run: Run, event: Recorded) -> Run:
+    trial = Trial(event)
+    return replace(run, trials=_put(run.trials, trial.step, trial))
 
 
 def _signed(run: Run, event: Recorded) -> Run:
@@ -294,6 +304,7 @@ def _rollback_intent(run: Run, event: Recorded) -> Run:
 
 _STEPS: Mapping[str, Callable[[Run, Recorded], Run]] = {
     "checklist.changed": _changed,
+    "step.intent": _trial,
     "step.result": _result,
     "signoff": _signed,
     "waiver": lambda run, event: replace(run, waivers=(*run.waivers, Waiver(event))),

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from captain.errors import Refusal
+from captain.measurement import SAFETIES
 from captain.run import SignOff, Waiver
 from captain.run.gates import readiness
-from captain.run.status import status, unsettled
+from captain.run.status import by_itself, not_allowed, status, unsettled
 from captain.run.view import View, section_state
 
 if TYPE_CHECKING:
@@ -52,21 +53,77 @@ def measure(view: View, step: Step) -> Refusal | None:
     """Whether `step` may be measured. Needs no lock."""
     if refusal := changing(view):
         return refusal
-    if step.disabled is not None:
-        return Refusal(f"{step.id} is switched off: {step.disabled}")
-    if reason := view.skipped.get(step.id):
-        return Refusal(f"{step.id} does not apply: {reason}")
-    if why := step.unmeasured:
-        return Refusal(why)
+    if refusal := _applies(view, step):
+        return refusal
     if step.manual is not None and not step.asks:
         return Refusal(f"{step.id} is confirmed by a person", hint="sign it")
-    if step.safety != "read":
-        return Refusal(f"{step.id} is {step.safety}: it runs only by itself, confirmed")
+    if step.safety != "read" and not in_part(view, step):
+        return Refusal(f"{step.id} is {by_itself(view, step)}", hint=_how(view, step))
     if step.action is not None and (step.observe is None or view.run.attempt_of(step.id) is None):
         return Refusal(f"{step.id} is an action and was not started", hint="a starts it")
     attempt = view.run.attempt_of(step.id) if step.action is not None else None
     if attempt is not None and attempt.id in view.alive:
         return Refusal(f"{step.id} is still running: it is looked at when it has ended")
+    return None
+
+
+def in_part(view: View, step: Step) -> bool:
+    """Whether the probes of a step that only read are asked without the others.
+
+    They are where the others can never run: the environment does not allow it, or a check only measures. What the
+    others would have seen is then unknown, and the conditions say what that means.
+    """
+    barred = step.safety not in view.target.allow or view.run.kind == "check"
+    return step.safety != "read" and step.reads and barred
+
+
+def _how(view: View, step: Step) -> str:
+    """What to do so that a step that does more than read can run."""
+    if step.safety in view.target.allow:
+        return "a runs it"
+    allow = ", ".join(one for one in SAFETIES[1:] if one in (*view.target.allow, step.safety))
+    where = view.target.environment
+    return f"in captain.yaml: environments: {{ {where}: {{ allow: [{allow}] }} }}"
+
+
+def trial(view: View, step: Step) -> Refusal | None:
+    """Whether a step that does more than read may be run now."""
+    if refusal := changing(view) or _gateless(view) or rolling(view):
+        return refusal
+    if step.safety == "read":
+        return Refusal(f"{step.id} only reads", hint="measure it")
+    if refusal := _applies(view, step):
+        return refusal
+    if step.safety not in view.target.allow:
+        return Refusal(f"{step.id} is {not_allowed(view, step)}", hint=_how(view, step))
+    if step.safety == "drill" and (refusal := _holding(view)):
+        # Whoever deploys here would not know what happens to them.
+        return refusal
+    if refusal := _here(view, step):
+        return refusal
+    for known in view.run.trials.values():
+        if known.end is None and (known.id in view.alive or known.step in view.asking):
+            return Refusal(f"{known.step} is still running")
+    return next((refusal for needed in step.needs if (refusal := _needs(view, step, needed))), None)
+
+
+def _applies(view: View, step: Step) -> Refusal | None:
+    """Whether the step takes part, and this captain can do what it says."""
+    if step.disabled is not None:
+        return Refusal(f"{step.id} is switched off: {step.disabled}")
+    if reason := view.skipped.get(step.id):
+        return Refusal(f"{step.id} does not apply: {reason}")
+    return Refusal(why) if (why := step.unmeasured) else None
+
+
+def _here(view: View, step: Step) -> Refusal | None:
+    """Whether the step's section is open and its programs accepted."""
+    section = view.section
+    at = view.step(step.id)
+    if section is None or at is None or at[0].id != section.id:
+        return Refusal(f"{step.id} belongs to {at[0].title if at else '?'}, which is not open")
+    if view.untrusted:
+        return Refusal("the commands of these files were not accepted yet", hint="captain trust", exit_code=2)
     return None
 
 
@@ -86,25 +143,19 @@ def sign(view: View, target: str) -> Refusal | None:
 
 
 def act(view: View, step: Step) -> Refusal | None:
-    """Whether the step's action may be started now."""
+    """Whether the step's action may be started now, or the step run that does more than read."""
+    if step.action is None and step.safety != "read":
+        return trial(view, step)
     if refusal := changing(view) or _gateless(view) or _holding(view) or rolling(view):
         return refusal
     if step.action is None:
         return Refusal(f"{step.id} has no action")
-    if step.disabled is not None:
-        return Refusal(f"{step.id} is switched off: {step.disabled}")
-    if reason := view.skipped.get(step.id):
-        return Refusal(f"{step.id} does not apply: {reason}")
-    if why := step.unmeasured:
-        return Refusal(why)
+    if refusal := _applies(view, step):
+        return refusal
     if (rejected := status(view, step).rejected) is not None:
         return Refusal(f"{step.title} is rejected by {rejected.by}: {rejected.note}", hint="only they can take it back")
-    section = view.section
-    at = view.step(step.id)
-    if section is None or at is None or at[0].id != section.id:
-        return Refusal(f"{step.id} belongs to {at[0].title if at else '?'}, which is not open")
-    if view.untrusted:
-        return Refusal("the commands of these files were not accepted yet", hint="captain trust", exit_code=2)
+    if refusal := _here(view, step):
+        return refusal
     for other in view.run.attempts.values():
         if other.id in view.alive:
             return Refusal(f"{other.step or other.part} is still running")
@@ -141,6 +192,8 @@ def go(view: View, section_id: str) -> Refusal | None:
         return refusal
     section = view.section
     assert section is not None
+    if refusal := _trying(view):
+        return refusal
     for attempt in view.run.attempts.values():
         if attempt.id in view.alive:
             return Refusal(f"{attempt.step or attempt.part} is still running")
@@ -155,6 +208,12 @@ def go(view: View, section_id: str) -> Refusal | None:
         tail = f", and {more} more" if more else ""
         return Refusal(f"no go: {worst.sentence}{tail}", exit_code=found.exit_code)
     return None
+
+
+def _trying(view: View) -> Refusal | None:
+    """Refuses to close or to end while something that does more than read is under way."""
+    running = (one for one in view.run.trials.values() if one.end is None and one.id in view.alive)
+    return next((Refusal(f"{one.step} is still running") for one in running), None)
 
 
 def gate(view: View, section_id: str) -> Refusal | None:
@@ -215,6 +274,8 @@ def abort(view: View) -> Refusal | None:
         return refusal
     if any(attempt.id in view.alive for attempt in view.run.attempts.values()):
         return Refusal("an action is still running", hint="roll back stops it, or wait for its end")
+    if refusal := _trying(view):
+        return refusal
     return _holding(view) if view.run.bars_others or view.run.rollback else None
 
 

@@ -56,7 +56,7 @@ class Result:
 
     @property
     def attempt(self) -> str | None:
-        """The attempt of an action it observed."""
+        """The attempt of an action it observed, or of a step that does more than read."""
         value = self.event.data["attempt"]
         return None if value is None else str(value)
 
@@ -97,6 +97,22 @@ class Result:
             for one in self.conditions
             if one["role"] == "expect" and one["verdict"] in (Verdict.FAIL, Verdict.UNKNOWN)
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """One start of a step that does more than read, as far as the log knows it."""
+
+    intent: Recorded
+    end: Result | None = None
+
+    @property
+    def id(self) -> str:
+        return str(self.intent.data["attempt"])
+
+    @property
+    def step(self) -> str:
+        return str(self.intent.data["step"])
 
 
 @dataclass(frozen=True, slots=True)

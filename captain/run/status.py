@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Literal
 
 from captain.measurement import Verdict
-from captain.run import Attempt, Result, SignOff, Waiver
+from captain.run import Attempt, Result, SignOff, Trial, Waiver
 from captain.run.facts import named, worse
 from captain.run.signing import asked_for, fits, may_excuse, may_reject, may_sign, missing, signed, stands
 from captain.run.since import anew, overtaken, signed_too_early
@@ -103,6 +103,11 @@ def _measured(view: View, step: Step) -> Status:
         result = None
     if step.manual is not None and not step.asks:
         return Status("waiting", Verdict.UNKNOWN, "a person must confirm it")
+    trial = view.run.trials.get(step.id)
+    if trial is not None and trial.end is None:
+        return _begun(view, trial)
+    if result is None and step.safety != "read" and not step.unmeasured and step.id not in view.asking:
+        return Status("todo", Verdict.UNKNOWN, by_itself(view, step))
     if result is None:
         if why := step.unmeasured:
             return Status("todo", Verdict.UNKNOWN, why)
@@ -114,6 +119,27 @@ def _measured(view: View, step: Step) -> Status:
         return replace(found, state="measuring")
     why = stale_because(view, step, result)
     return found if why is None else replace(found, state="stale", stale_why=why)
+
+
+def by_itself(view: View, step: Step) -> str:
+    """Why a step that does more than read was not measured, and how it can be."""
+    if step.safety in view.target.allow:
+        return f"{step.safety}: it runs only by itself, with a or captain act"
+    return not_allowed(view, step)
+
+
+def not_allowed(view: View, step: Step) -> str:
+    """That the environment does not let the step do what it does."""
+    where = view.target.environment
+    return f"{step.safety}: environments.{where}.allow does not name it, so it is not run in {where}"
+
+
+def _begun(view: View, trial: Trial) -> Status:
+    if trial.step in view.asking or trial.id in view.alive:
+        return Status("measuring", Verdict.UNKNOWN, f"runs since {trial.intent.ts[11:19]} UTC")
+    when = trial.intent.ts[:19].replace("T", " ")
+    said = f"was started at {when} UTC and nobody saw its end: what it left behind is unknown"
+    return Status("measured", Verdict.UNKNOWN, said)
 
 
 def stale_because(view: View, step: Step, result: Result, depth: int = 0) -> str | None:

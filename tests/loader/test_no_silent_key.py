@@ -51,7 +51,7 @@ READ = {
     "Environment.checklists": "loader/services.py: 'checklists'",
     "Environment.tier": "loader/loading.py: declared.tier",
     "Environment.protected": "loader/loading.py: chosen.protected",
-    "Environment.allow": NOTED,
+    "Environment.allow": "loader/loading.py: chosen.allow",
     "Gate.sign_off": "engine/people.py: gate.sign_off",
     "Gate.confirm": "engine/gate.py: gate.confirm",
     "Input.id": NOTED,
@@ -149,7 +149,6 @@ NOTES = {
     ("captain.yaml", "inputs"): "inputs: not asked by this captain yet",
     ("captain.yaml", "notify"): "notify: not used by this captain yet",
     ("captain.yaml", "freeze"): "freeze: not used by this captain yet",
-    ("captain.yaml", "allow"): "allow: not used by this captain yet",
     ("captain.yaml", "rto"): "rto: not used by this captain yet",
     ("captain.yaml", "triggers"): "triggers: not watched by this captain yet",
     ("captain.yaml", "strategy"): "strategy swarm: not executed by this captain yet",
@@ -164,7 +163,7 @@ NOTES = {
 SERVICE = """\
 service: shop
 inputs: [{ id: ticket, ask: Change ticket, match: '^CHG' }]
-environments: { live: { allow: [active] } }
+environments: { live: {} }
 people: { k@x: [captain] }
 notify: { x: y }
 freeze: { x: y }

@@ -118,7 +118,7 @@ def test_each_wrong_thing_is_told(say: Callable[[str], list[Problem]], text: str
         ("{ live: { protected: yes } }", ['"yes" is neither true nor false']),
         (
             "{ live: { allow: [drilling] } }",
-            ['allow takes active or drill, not "drilling"', "allow: not used by this captain yet"],
+            ['allow takes active or drill, not "drilling"'],
         ),
         ("{ live: { defaults: {} } }", ['"defaults" is not a key of live']),
         ("{ live: { params: { a: '1 +' } } }", ["the expression ends too early"]),

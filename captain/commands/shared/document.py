@@ -134,6 +134,7 @@ def _step(view: View, one: StepOutcome) -> dict[str, Any]:
         "state": "measuring" if found.state == "running" else found.state,
         "severity": step.severity,
         "probe": kind_of(step),
+        "safety": step.safety,
         "attempts": result.attempts if result is not None else 0,
         "duration_ms": data["duration_ms"] if data is not None else None,
         "measured_at": result.event.ts if result is not None else None,

@@ -145,9 +145,14 @@ def _step(view: View, step: Step, rules: Rules) -> StepOutcome:
     found = status(view, step)
     if step.action is not None and not rules.actions:
         return StepOutcome(step, replace(found, state="not-run", message="not run by check"), None, False)
-    if found.state == "todo" and step.asks and step.safety != "read":
-        found = replace(found, message=f"{step.safety}: it runs only by itself, confirmed")
-    if rules.unmeasured is not None and found.state in ("todo", "measuring") and step.unmeasured is None:
+    if found.state == "todo" and step.asks and step.safety in view.target.allow and view.run.kind == "check":
+        found = replace(found, message=f"{step.safety}: not run by check; captain act runs it in a release's run")
+    if (
+        rules.unmeasured is not None
+        and found.state in ("todo", "measuring")
+        and step.unmeasured is None
+        and (step.safety == "read" or step.reads)
+    ):
         found = replace(found, message=rules.unmeasured)
     if found.state in ("disabled", "not-applicable", "waived") or step.severity == "info":
         return StepOutcome(step, found, None, step.severity == "info" and found.state == "measured")

@@ -1,0 +1,162 @@
+"""Runs a step that does more than read: recorded before and after, once at a time, whatever happens in between.
+
+The order is the invariant: intent committed → probes asked → result committed. After a crash the intent stands
+without a result, and the step is unknown until it is run again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from captain.clock import stamp
+from captain.engine import locks
+from captain.engine.alive import identity, lives
+from captain.engine.ask import clip, resolved
+from captain.engine.attempts import new_attempt
+from captain.engine.definitions import definition
+from captain.engine.measure import max_age_ms, measure
+from captain.engine.names import template_names, template_values
+from captain.engine.plans import plan_of
+from captain.engine.trusting import trusted
+from captain.errors import CaptainError, NeedsConfirmation, Refusal
+from captain.events import Draft, Recorded
+from captain.run import allowed
+
+if TYPE_CHECKING:
+    from captain.checklist import Step
+    from captain.engine.desk import Desk
+    from captain.log.reader import Reader
+
+MAX_LINES = 40
+"""Lines of what a step does that its intent keeps."""
+
+
+async def run(desk: Desk, step: Step, confirmed: str | None) -> None:
+    """Run the step and record what came out. Cancelling whoever waits leaves it running; `Engine.close` breaks it off,
+    cleaned up and recorded."""
+    locks.look(desk)
+    if refusal := allowed.trial(desk.view(), step):
+        raise refusal
+    name = desk.target.environment
+    if desk.confirms and confirmed != name:
+        raise NeedsConfirmation(
+            f"this {_what(step)} needs the environment's name typed: {name}", hint=f"--confirm {name}"
+        )
+    if desk.trying.locked():
+        raise Refusal("another step that does more than read is being run")
+    await asyncio.shield(desk.keep(_run(desk, step, confirmed)))
+
+
+def _what(step: Step) -> str:
+    return "drill" if step.safety == "drill" else "step"
+
+
+def does(desk: Desk, step: Step) -> tuple[str, ...]:
+    """What it would do now, one line each, templates resolved and secrets by name. Raises CaptainError."""
+    from captain.checklist import Ask
+
+    scope, values = template_names(desk, step.params), template_values(desk)
+    found: list[str] = []
+    for name, ask in step.asks.items():
+        if isinstance(ask, Ask) and ask.probe is not None and ask.probe.safety != "read":
+            lines = resolved(ask, scope, values).does()
+            found += [f"{name}: {line}" if name else line for line in map(desk.mask, lines)]
+    return tuple(found)
+
+
+async def _run(desk: Desk, step: Step, confirmed: str | None) -> None:
+    async with desk.trying:
+        await trusted(desk)
+        if refusal := allowed.trial(desk.view(), step):
+            raise refusal
+        # What cannot be worked out is refused before anything is recorded or done.
+        lines = does(desk, step)
+        attempt = new_attempt(desk.clock.now())
+        desk.trying_ids.add(attempt)
+        try:
+            intent = await _begin(desk, step, attempt, lines, confirmed)
+            try:
+                await measure(desk, step, step.safety, plan=plan_of(step, once=True), attempt=attempt)
+            except BaseException as raised:
+                await _broken_off(desk, step, intent, raised)
+                raise
+        finally:
+            desk.trying_ids.discard(attempt)
+            desk.look_alive()
+
+
+async def _begin(desk: Desk, step: Step, attempt: str, lines: tuple[str, ...], confirmed: str | None) -> Recorded:
+    pid, starttime = identity()
+    shown = [clip(one, 1024) for one in lines[:MAX_LINES]]
+    data = {
+        "attempt": attempt,
+        "step": step.id,
+        "definition": definition(desk.target, step),
+        "safety": step.safety,
+        "does": [*shown, f"and {len(lines) - MAX_LINES} more"] if len(lines) > MAX_LINES else shown,
+        "confirmed": confirmed,
+        "trust": desk.trusted,
+        "pid": pid,
+        "starttime": starttime,
+    }
+    recorded = await desk.record(Draft("step.intent", desk.open_run().id, data), check=_alone(desk, step))
+    return recorded[-1]
+
+
+def _alone(desk: Desk, step: Step) -> Callable[[Reader], None]:
+    """A check for inside an append: nobody runs the same step, or a drill in the same environment, at this moment."""
+    here = (desk.target.service.service, desk.target.environment)
+
+    def check(reader: Reader) -> None:
+        for other in reader.by_type("step.intent", newest_first=True):
+            same = other.run == desk.open_run().id and other.data["step"] == step.id
+            drills = step.safety == other.data["safety"] == "drill"
+            if not (same or drills) or not lives(other) or _ended(reader, other):
+                continue
+            start = next(reader.by_type("run.start", run=other.run), None)
+            if start is not None and (start.data["service"], start.data["environment"]) == here:
+                raise Refusal(
+                    f"{other.actor.name} runs {other.data['step']} in {here[1]} since {other.ts[11:19]} UTC",
+                    hint="wait for its end",
+                    exit_code=4,
+                )
+
+    return check
+
+
+def _ended(reader: Reader, intent: Recorded) -> bool:
+    results = reader.by_type("step.result", run=intent.run, after=intent.seq)
+    return any(one.data["attempt"] == intent.data["attempt"] for one in results)
+
+
+async def _broken_off(desk: Desk, step: Step, intent: Recorded, raised: BaseException) -> None:
+    """Record that it ended without an answer, unless its result was committed before."""
+    await desk.catch_up()
+    known = desk.open_run().trials.get(step.id)
+    if known is None or known.id != intent.data["attempt"] or known.end is not None:
+        return
+    cancelled = isinstance(raised, asyncio.CancelledError)
+    why = "broken off" if cancelled else raised.message if isinstance(raised, CaptainError) else type(raised).__name__
+    began = intent.at
+    data: dict[str, Any] = {
+        "step": step.id,
+        "definition": intent.data["definition"],
+        "purpose": step.safety,
+        "verdict": "unknown",
+        "severity": step.severity,
+        "message": clip(desk.mask(f"{why}: what it left behind is unknown")),
+        "attempts": 1,
+        "started": stamp(began),
+        "duration_ms": max(round((desk.clock.now() - began) / timedelta(milliseconds=1)), 0),
+        "held_ms": None,
+        "max_age_ms": max_age_ms(desk, step),
+        "attempt": intent.data["attempt"],
+        "probes": [],
+        "observed": {},
+        "conditions": [],
+        "truncated": False,
+    }
+    await desk.record(Draft("step.result", desk.open_run().id, data))
