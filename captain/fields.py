@@ -164,6 +164,32 @@ Float = Annotated[float, BeforeValidator(_float), WithJsonSchema({"type": "numbe
 Bool = Annotated[bool, BeforeValidator(_bool), WithJsonSchema({"type": "boolean"})]
 
 
+class Marker:
+    """Marks a field whose value the loader reads in a way of its own."""
+
+
+HOLDS = Marker()
+"""Marks conditions over what a kind's own probes observe."""
+
+
+def _holds(value: Any) -> Any:
+    parts = [value] if isinstance(value, str) else value
+    if not isinstance(parts, list | tuple) or not all(isinstance(part, str) for part in parts):
+        raise wrong("takes conditions: a list, one text, or a block with one per line")
+    return tuple(line.strip() for part in parts for line in part.split("\n") if line.strip())
+
+
+Holds = Annotated[
+    tuple[str, ...],
+    BeforeValidator(_holds),
+    HOLDS,
+    WithJsonSchema(
+        {"anyOf": [_TEXT_SCHEMA.json_schema, {"type": "array", "minItems": 1, "items": _TEXT_SCHEMA.json_schema}]}
+    ),
+]
+"""Conditions in CEL over what the kind's own probes observe, checked when the file is loaded."""
+
+
 def _run(value: Any) -> Any:
     parts = [value] if isinstance(value, str) else value
     if not isinstance(parts, list | tuple):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Annotated, Any, Literal
@@ -10,7 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict
 
 from captain.fields import Text
-from captain.probes import Probe
+from captain.probes import Ask as Ask
 
 Severity = Literal["blocker", "warning", "info"]
 Phase = Literal["pre", "deploy", "post"]
@@ -25,17 +24,6 @@ class Model(BaseModel):
     """Base of everything a file holds."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True, populate_by_name=True)
-
-
-@dataclass(frozen=True, slots=True)
-class Ask:
-    """One probe of a step: its kind and its parameters as written."""
-
-    kind: str
-    params: Mapping[str, Any]
-    """Plain tree of texts, lists and mappings, templates unresolved: validated again once they are resolved."""
-    probe: Probe | None
-    """The kind's model with templates as text, or None for a kind this captain cannot measure yet."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -144,8 +144,10 @@ class Step(Model):
         if self.action is not None and self.action.trigger is not None:
             return "action trigger: not started by this captain yet"
         for ask in self.asks.values():
-            if isinstance(ask, Ask) and ask.probe is None:
-                return f"probe {ask.kind}: not measured by this captain yet"
+            if isinstance(ask, Ask):
+                found = [ask] if ask.probe is None else [one for one in ask.probe.inner.values() if one.probe is None]
+                if found:
+                    return f"probe {found[0].kind}: not measured by this captain yet"
         return None
 
     @property

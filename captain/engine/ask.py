@@ -11,15 +11,16 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from captain.clock import stamp
+from captain.engine.around import Inner
 from captain.errors import CaptainError, ProbeError
 from captain.measurement import Measurement, Value
 
 if TYPE_CHECKING:
-    from captain.checklist import Ask
+    from captain.checklist import Ask, Step
     from captain.condition import Scope
     from captain.engine.desk import Desk
     from captain.log.evidence import Evidence
-    from captain.probes import Safety
+    from captain.probes import Probe, Safety
     from captain.release import Release
 
 GRACE = timedelta(milliseconds=250)
@@ -57,61 +58,106 @@ async def ask(
     releases: Mapping[str, Release | None] | None = None,
     *,
     permitted: Safety = "read",
+    step: Step | None = None,
 ) -> Answer:
     """Ask once. What could not be asked comes back as an error, never as an exception.
 
-    A probe that does more than is `permitted` with the parameters it has now is not asked.
     `releases` are `release` and `previous` where they are others than the run's: a rollback is being verified.
+    A probe that does more than is `permitted` with the parameters it has now is not asked. `step` is whose it is, for
+    probes that ask others.
     """
+    started = desk.clock.monotonic()
+    asked = ask.kind if ask.probe is None else desk.mask(ask.probe.asks())
+    error: ProbeError
+    try:
+        if not timeout:
+            raise ProbeError("the probes before it left it no time", fault="unclear")
+        async with desk.slots:
+            try:
+                probe = resolved(ask, scope, values)
+            except Exception as raised:
+                error = _instrument(raised) if isinstance(raised, CaptainError) else _bug(ask.kind, raised)
+                return Answer(name, ask.kind, timedelta(0), asked, None, error, hopeless=True)
+            return await ask_resolved(desk, name, ask.kind, probe, timeout, releases, permitted=permitted, step=step)
+    except ProbeError as raised:
+        error = raised
+    return Answer(name, ask.kind, timedelta(seconds=desk.clock.monotonic() - started), asked, None, error)
+
+
+async def ask_resolved(
+    desk: Desk,
+    name: str,
+    kind: str,
+    probe: Probe,
+    timeout: timedelta,
+    releases: Mapping[str, Release | None] | None = None,
+    *,
+    permitted: Safety = "read",
+    step: Step | None = None,
+) -> Answer:
+    """Ask a probe in which everything is resolved."""
     from captain.measurement import SAFETIES
     from captain.probes import Context
 
     started = desk.clock.monotonic()
-    asked = ask.kind if ask.probe is None else desk.mask(ask.probe.asks())
+    asked = desk.mask(probe.asks())
     measurement: Measurement | None = None
     error: ProbeError | None = None
-    hopeless = True
     try:
-        if not timeout:
-            hopeless = False
-            raise ProbeError("the probes before it left it no time", fault="unclear")
-        async with desk.slots:
-            started = desk.clock.monotonic()
-            probe = resolved(ask, scope, values)
-            if SAFETIES.index(probe.safety) > SAFETIES.index(permitted):
-                raise ProbeError(f"{ask.kind}: is {probe.safety}, so it runs only by itself where that is allowed")
-            hopeless = False
-            around = releases or _releases(desk)
-            context = Context(
-                root=desk.root,
-                repo=desk.repo,
-                timeout=timeout,
-                environ=desk.environ,
-                secrets=desk.secrets,
-                blocking=desk.blocking,
-                clock=desk.clock,
-                environment=desk.target.environment,
-                run="" if desk.run is None else desk.run.id,
-                release=around["release"],
-                previous=around["previous"],
-                deployed_at=None if desk.run is None else desk.run.deploy_started_at,
-            )
-            async with asyncio.timeout((timeout + GRACE).total_seconds()):
-                seen = await probe.measure(context)
-            # Before anything is judged or cut: half a secret would no longer be recognised.
-            measurement = replace(seen, observed={name: _masked(desk, one) for name, one in seen.observed.items()})
-    except ProbeError as raised:
-        error = raised
+        if SAFETIES.index(probe.safety) > SAFETIES.index(permitted):
+            raise ProbeError(f"{kind}: {probe.safety}, so it runs only by itself where the environment allows it")
+        around = releases or _releases(desk)
+        context = Context(
+            root=desk.root,
+            repo=desk.repo,
+            timeout=timeout,
+            environ=desk.environ,
+            secrets=desk.secrets,
+            blocking=desk.blocking,
+            clock=desk.clock,
+            environment=desk.target.environment,
+            run="" if desk.run is None else desk.run.id,
+            release=around["release"],
+            previous=around["previous"],
+            deployed_at=None if desk.run is None else desk.run.deploy_started_at,
+            around=None if step is None else Inner(desk, step, probe.inner, around, permitted),
+        )
+        async with asyncio.timeout((timeout + GRACE).total_seconds()):
+            seen = await probe.measure(context)
+        # Before anything is judged or cut: half a secret would no longer be recognised.
+        measurement = replace(seen, observed={name: _masked(desk, one) for name, one in seen.observed.items()})
     except CaptainError as raised:
-        error = ProbeError(raised.message, fault="instrument", hint=raised.hint)
+        error = _instrument(raised)
     except TimeoutError:
         error = ProbeError(f"{asked}: no answer within {timeout.total_seconds():g} s", fault="unclear")
     except Exception as raised:  # a kind's own bug must not look like a verdict about the product
-        error = ProbeError(f"{ask.kind} itself failed: {type(raised).__name__}: {raised}", fault="instrument")
+        error = _bug(kind, raised)
     duration = timedelta(seconds=desk.clock.monotonic() - started)
     if measurement is not None:
         asked = desk.mask(measurement.asked)
-    return Answer(name, ask.kind, duration, asked, measurement, error, hopeless)
+    return Answer(name, kind, duration, asked, measurement, error)
+
+
+def _bug(kind: str, raised: Exception) -> ProbeError:
+    return ProbeError(f"{kind} itself failed: {type(raised).__name__}: {raised}", fault="instrument")
+
+
+def _instrument(raised: CaptainError) -> ProbeError:
+    """The error of a probe as it is; any other is captain's own side."""
+    return raised if isinstance(raised, ProbeError) else ProbeError(raised.message, hint=raised.hint)
+
+
+def fault(answer: Answer, on_error: str | None = None) -> str:
+    """`fail` where an answer's error is the product's failure, else `unknown`; `on_error` is the step's own rule."""
+    from captain.probes import probes
+
+    assert answer.error is not None
+    if answer.error.fault == "subject":
+        return "fail"
+    if answer.error.fault == "instrument":
+        return "unknown"
+    kind = probes.find(answer.kind)
+    return on_error or (kind.on_error if kind else "unknown")
 
 
 def _releases(desk: Desk) -> Mapping[str, Release | None]:

@@ -7,13 +7,13 @@ without a condition that was true.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from captain.clock import stamp
-from captain.engine.ask import Answer, ask, clip, evidence, scalars
+from captain.engine.ask import Answer, ask, clip, evidence, fault, scalars
 from captain.engine.definitions import definition
 from captain.engine.fitting import fitted
 from captain.engine.hold import Hold
@@ -198,15 +198,30 @@ async def _answers(
         if isinstance(asked, Alias):
             return await aliases.answer(desk, name, asked, purpose, names, depth)
         left = max(left, timedelta(0))
-        return await ask(desk, name, asked, left, scope, values, names, permitted=_permitted(purpose))
+        return await ask(desk, name, asked, left, scope, values, names, permitted=_permitted(purpose), step=plan.step)
 
     if not plan.in_order:
-        return tuple(await asyncio.gather(*(one(name, asked, plan.timeout) for name, asked in plan.asks.items())))
+        works = [one(name, asked, plan.timeout) for name, asked in plan.asks.items()]
+        return tuple(await (asyncio.gather(*works) if _permitted(purpose) == "read" else _to_the_end(works)))
     answers: list[Answer] = []
     for name, asked in plan.asks.items():
         # The timeout is the whole attempt's, however many probes it takes.
         answers.append(await one(name, asked, plan.timeout - sum((a.duration for a in answers), timedelta(0))))
     return tuple(answers)
+
+
+async def _to_the_end(works: Iterable[Coroutine[Any, Any, Answer]]) -> list[Answer]:
+    """All of them side by side. What does more than read cleans up when it is broken off; what it says then counts."""
+    tasks = [asyncio.ensure_future(work) for work in works]
+    try:
+        await asyncio.wait(tasks)
+    except asyncio.CancelledError:
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
+        if any(task.cancelled() for task in tasks):
+            raise
+    return [task.result() for task in tasks]
 
 
 def _permitted(purpose: str) -> Safety:
@@ -227,25 +242,13 @@ def _judged(
     errors = [one for one in answers if one.error is not None]
     if judged.verdict.good or not errors:
         return Sample(answers, judged.verdict, judged.message, judged.conditions)
-    faults = [_fault(plan, one) for one in errors]
+    faults = [fault(one, plan.on_error) for one in errors]
     message = "; ".join(dict.fromkeys(one.error.message for one in errors if one.error is not None))
     if judged.verdict is Verdict.FAIL:
         return Sample(answers, Verdict.FAIL, f"{judged.message}; {message}", judged.conditions)
     if "fail" in faults:
         return Sample(answers, Verdict.FAIL, message, judged.conditions)
     return Sample(answers, Verdict.UNKNOWN, message, judged.conditions)
-
-
-def _fault(plan: Plan, answer: Answer) -> str:
-    from captain.probes import probes
-
-    assert answer.error is not None
-    if answer.error.fault == "subject":
-        return "fail"
-    if answer.error.fault == "instrument":
-        return "unknown"
-    kind = probes.find(answer.kind)
-    return plan.on_error or (kind.on_error if kind else "unknown")
 
 
 def _entry(

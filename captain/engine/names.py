@@ -24,11 +24,12 @@ def conditions(
 ) -> tuple[tuple[Condition, ...], tuple[Condition, ...]]:
     """The compiled conditions of a step or of its observation."""
     scope = step_scope(desk.target, step, asks)
-    return _compiled(expect, scope), _compiled(warn, scope)
+    return compiled(expect, scope), compiled(warn, scope)
 
 
 @lru_cache(maxsize=1024)
-def _compiled(texts: tuple[str, ...], scope: Scope) -> tuple[Condition, ...]:
+def compiled(texts: tuple[str, ...], scope: Scope) -> tuple[Condition, ...]:
+    """Conditions of a scope, compiled once."""
     return tuple(compile_condition(text, scope, observes=False) for text in texts)
 
 

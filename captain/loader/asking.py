@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from captain.checklist import Alias, Ask, Observe
 from captain.documents import Node
@@ -31,18 +32,26 @@ def ask_of(draft: DraftAsk, problems: Problems) -> Ask | Alias | None:
         return Alias(node.text)
     if draft.cls is None:
         return Ask(draft.kind, node.plain if isinstance(node.value, dict) else {}, None)
-    probe = probe_of(draft.cls, node, draft.kind, problems)
+    key, inner = draft.cls.inner_field(), asks_of(draft.inner, problems)
+    if inner is None:
+        # What is wrong with a kind's own probes is noted; the rest is looked at all the same.
+        probe_of(draft.cls, node, draft.kind, problems, {key: {}} if key else {})
+        return None
+    ready = {key: inner} if key is not None and node.get(key) is not None else {}
+    probe = probe_of(draft.cls, node, draft.kind, problems, ready)
     return None if probe is None else Ask(draft.kind, node.plain, probe)
 
 
-def probe_of(cls: type[Probe], node: Node, kind: str, problems: Problems) -> Probe | None:
+def probe_of(
+    cls: type[Probe], node: Node, kind: str, problems: Problems, ready: Mapping[str, Any] | None = None
+) -> Probe | None:
     """The kind's model of its parameters, templates as texts."""
     if not isinstance(node.value, dict):
         required = [name for name, info in cls.model_fields.items() if info.is_required()]
         hint = f"write {kind}: {{ {required[0]}: … }}" if required else f"write {kind}: {{}}"
         problems.error(node, f"{kind} takes a mapping, not {a_shape(node)}", hint=hint)
         return None
-    return build(cls, node, problems)
+    return build(cls, node, problems, ready=ready)
 
 
 def default_expect(drafts: list[DraftAsk]) -> tuple[str, ...]:

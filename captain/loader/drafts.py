@@ -40,6 +40,8 @@ class DraftAsk:
     """None for a kind of later captains and for an alias."""
     later: str | None = None
     """The parameter that only later captains know."""
+    inner: list[DraftAsk] = field(default_factory=list)
+    """The probes that it asks itself."""
     guessed: bool = False
     """Whether the file says something else, which is noted: good enough to look at the conditions with."""
 
@@ -206,15 +208,35 @@ def _asks(holder: Node, key: str, kinds: Kinds, problems: Problems) -> list[Draf
         return [ask for name, child in entries for ask in _named(name, child, kinds, problems)]
     if key in ("manual", "action", "compare"):
         return []
-    return [_ask("", key, node, kinds)]
+    return [_ask("", key, node, kinds, problems)]
 
 
-def _ask(name: str, kind: str, node: Node, kinds: Kinds) -> DraftAsk:
+def _ask(name: str, kind: str, node: Node, kinds: Kinds, problems: Problems) -> DraftAsk:
     if kind == "alias":
         return DraftAsk(name, kind, node, None)
     cls = kinds.probe(kind)
     later = next((key for key in node.mapping if cls is not None and key in cls.later), None)
-    return DraftAsk(name, kind, node, None if later else cls, later)
+    inner = [] if cls is None or later else _inner(cls, node, kinds, problems)
+    return DraftAsk(name, kind, node, None if later else cls, later, inner)
+
+
+def _inner(cls: type[Probe], node: Node, kinds: Kinds, problems: Problems) -> list[DraftAsk]:
+    """The probes of a kind's own. They are measured, so none of them is an alias or has such probes itself."""
+    key = cls.inner_field()
+    holder = node.get(key) if key is not None else None
+    if holder is None:
+        return []
+    if not isinstance(holder.value, dict):
+        problems.error(holder, f"{key} takes a mapping of names, not {a_shape(holder)}")
+        return []
+    found: list[DraftAsk] = []
+    for name, child in islice(holder.value.items(), MAX_PROBES):
+        for ask in _named(name, child, kinds, problems):
+            if ask.kind == "alias" or (ask.cls is not None and ask.cls.inner_field() is not None):
+                problems.key(child, ask.kind, f"{ask.kind} does not stand inside {cls.kind}")
+            else:
+                found.append(ask)
+    return found
 
 
 def _named(name: str, node: Node, kinds: Kinds, problems: Problems) -> list[DraftAsk]:
@@ -228,7 +250,7 @@ def _named(name: str, node: Node, kinds: Kinds, problems: Problems) -> list[Draf
     found = []
     for kind, child in node.mapping.items():
         if kind == "alias" or kinds.is_kind(kind):
-            found.append(_ask(name, kind, child, kinds))
+            found.append(_ask(name, kind, child, kinds, problems))
         else:
             hint = nearest(kind, kinds.names()) or f"kinds are {listing(kinds.names(), 'and')}"
             problems.key(node, kind, f"{show(kind)} is not a kind of probe", hint=hint)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
@@ -12,6 +12,7 @@ from pydantic.fields import FieldInfo
 
 from captain.condition import CelType, observes
 from captain.loader.json_types import TEXT, Schema, key_schema
+from captain.loader.validate import mapping_model
 from captain.loader.wording import field_sentences
 from captain.probes import Probe
 from captain.rollbacks import Strategy
@@ -58,7 +59,8 @@ class Explained:
 def explain_probe(cls: type[Probe]) -> Explained:
     """A kind of probe."""
     seen = tuple(Row(name, _cel(one.type), "", one.sentence) for name, one in observes(cls.Observes).items())
-    facts = [f"a result counts for {_brief(cls.max_age)} where max_age says nothing else"]
+    long = f"for {_brief(cls.max_age)}" if cls.max_age else "as long as its section is open,"
+    facts = [f"a result counts {long} where max_age says nothing else"]
     if cls.network:
         facts.append("asks over a network, so retry applies")
     if cls.more_than_reading:
@@ -80,24 +82,38 @@ def explain_strategy(cls: type[Strategy]) -> Explained:
     return Explained(cls.name, "rollback strategy", text, _parameters(cls), (), (), (), cls.example.strip())
 
 
-def _parameters(cls: type[BaseModel]) -> tuple[Row, ...]:
+def _parameters(cls: type[BaseModel], seen: set[type[BaseModel]] | None = None) -> tuple[Row, ...]:
+    seen = set() if seen is None else seen
     sentences = field_sentences(cls)
     return tuple(
-        Row(
-            info.alias or name,
-            _words(key_schema(name, info.annotation, tuple(info.metadata))),
-            _default(info),
-            sentences.get(name, ""),
-        )
+        row
         for name, info in cls.model_fields.items()
+        for row in (
+            Row(
+                info.alias or name,
+                _words(key_schema(name, info.annotation, tuple(info.metadata))),
+                _default(info),
+                sentences.get(name, ""),
+            ),
+            *_below(info.alias or name, info, seen),
+        )
     )
+
+
+def _below(name: str, info: FieldInfo, seen: set[type[BaseModel]]) -> tuple[Row, ...]:
+    """The keys of a mapping, or of the mappings of a list, the first time that they are met."""
+    model = mapping_model(info.annotation)
+    if model is None or model in seen:
+        return ()
+    seen.add(model)
+    return tuple(replace(row, name=f"{name}.{row.name}") for row in _parameters(model, seen))
 
 
 def _default(info: FieldInfo) -> str:
     if info.is_required():
         return "required"
     value = info.get_default(call_default_factory=True, validated_data={})
-    if value is None or value in ((), {}, [], ""):
+    if value is None or value in ((), {}, [], "") or isinstance(value, BaseModel):
         return ""
     if isinstance(value, timedelta):
         return _brief(value)
@@ -129,6 +145,8 @@ def _words(schema: Schema) -> str:
             return " or ".join(dict.fromkeys(_words(one) for one in schema[branches]))
     if "enum" in schema:
         return " | ".join(map(str, schema["enum"]))
+    if schema.get("$ref") == "#/definitions/probes":
+        return "probes by name"
     kind: Any = schema.get("type")
     if kind == "array":
         return f"list of {_words(schema.get('items', {}))}"

@@ -8,6 +8,7 @@ from captain.documents import Node
 from captain.loader.asking import default_expect
 from captain.loader.conditions import Condition, conditions
 from captain.loader.drafts import Draft, DraftAsk, DraftStep
+from captain.loader.validate import held
 from captain.loader.world import World
 
 
@@ -53,6 +54,8 @@ def _step(draft: Draft, step: DraftStep, world: World) -> None:
     if when is not None:
         judge(when, world.scope(draft, step, [], node), world)
     scope = world.scope(draft, step, step.asks, node)
+    for ask in (*step.asks, *step.observe_asks):
+        _held(draft, step, ask, world)
     for key in ("expect", "warn"):
         child = node.get(key)
         if child is not None and (step.asks or "compare" in step.questions):
@@ -67,6 +70,14 @@ def _step(draft: Draft, step: DraftStep, world: World) -> None:
             if child is not None:
                 judge(child, seen, world, observes=True, unseen=_unseen(step.observe_asks))
     _asserts(step, world)
+
+
+def _held(draft: Draft, step: DraftStep, ask: DraftAsk, world: World) -> None:
+    """The conditions that a kind judges itself, over what its own probes observe."""
+    if ask.cls is None or ask.cls.inner_field() is None or not isinstance(ask.node.value, dict):
+        return
+    for node in held(ask.cls, ask.node):
+        judge(node, world.scope(draft, step, ask.inner, node), world, observes=True, unseen=_unseen(ask.inner))
 
 
 def _asserts(step: DraftStep, world: World) -> None:

@@ -122,6 +122,9 @@ def _questions(step: DraftStep, world: World) -> None:
     for holder in (step.node, step.observe):
         probes = holder.get("probes") if holder is not None else None
         names(probes, "probe", world)
+    for ask in (*step.asks, *step.observe_asks):
+        key = ask.cls.inner_field() if ask.cls is not None else None
+        names(ask.node.get(key) if key is not None else None, "probe", world)
 
 
 def names(node: Node | None, what: str, world: World) -> None:

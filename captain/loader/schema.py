@@ -143,6 +143,8 @@ def _captain() -> Schema:
         },
     )
     kinds = {f"probe.{name}": found for name, found in _kinds().items()}
+    # A kind with probes of its own names them here too.
+    several = {name: found for name, found in _definitions().items() if name in ("named", "probes")}
     asked = {name.removeprefix("probe."): _ref(name) for name in kinds}
     running: Schema = {
         "type": "object",
@@ -159,6 +161,7 @@ def _captain() -> Schema:
         **service,
         "definitions": {
             **kinds,
+            **several,
             "release": _with(model_schema(ReleaseRules), {"running": running}),
             "rollback": rollback,
             "environment": environment,

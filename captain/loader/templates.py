@@ -54,6 +54,10 @@ def asks(drafts: list[DraftAsk], scope: Scope, world: World) -> None:
             run(ask.node, world)
             _named_secrets(ask.node, world)
             resolved(ask.node, scope, world)
+            for inner in ask.inner:
+                if inner.cls is not None:
+                    run(inner.node, world)
+                    _named_secrets(inner.node, world)
 
 
 def _named_secrets(node: Node, world: World) -> None:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import types
 import typing
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from functools import cache
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
 from captain.documents import Node
-from captain.fields import shape
+from captain.fields import HOLDS, Marker, shape
 from captain.loader.conditions import CONDITION_KEYS, CONDITION_LIST, conditions
 from captain.loader.problems import Problems, listing, nearest, show
 
@@ -76,7 +76,7 @@ EMPTY: Any = object()
 
 def _pruned(annotation: Any, node: Node, problems: Problems) -> Any:
     """The plain tree below one key without what its models do not know, which is noted."""
-    if annotation == CONDITION_LIST and node.name in CONDITION_KEYS:
+    if (annotation == CONDITION_LIST and node.name in CONDITION_KEYS) or marked(annotation, HOLDS):
         return [condition.text for condition in conditions(node, problems)]
     if node.value is None and annotation is not Any:
         problems.error(node, f"{label(node)} is empty", hint="leave the key out or give it a value")
@@ -84,7 +84,7 @@ def _pruned(annotation: Any, node: Node, problems: Problems) -> Any:
     if annotation is Any:
         return node.plain
     if isinstance(node.value, dict):
-        model = _mapping_model(annotation)
+        model = mapping_model(annotation)
         if model is not None:
             known = keys_of(model)
             for key in node.value:
@@ -113,13 +113,13 @@ def _parts(annotation: Any) -> Iterator[Any]:
         yield annotation
 
 
-def _mapping_model(annotation: Any) -> type[BaseModel] | None:
+def mapping_model(annotation: Any) -> type[BaseModel] | None:
     """The model that a mapping stands for here: directly, or as the one entry of a list."""
     for part in _parts(annotation):
         if isinstance(part, type) and issubclass(part, BaseModel):
             return part
         if typing.get_origin(part) in (tuple, list):
-            return _mapping_model(typing.get_args(part)[0])
+            return mapping_model(typing.get_args(part)[0])
     return None
 
 
@@ -136,7 +136,35 @@ def _inner(annotation: Any, *origins: type) -> Any:
 @cache
 def keys_of(model: type[BaseModel]) -> dict[str, Any]:
     """The keys of a model as files write them, each with its annotation."""
-    return {info.alias or name: info.annotation for name, info in model.model_fields.items()}
+    return {
+        info.alias or name: Annotated[info.annotation, *info.metadata] if _marks(info.metadata) else info.annotation
+        for name, info in model.model_fields.items()
+    }
+
+
+def _marks(metadata: Iterable[Any]) -> bool:
+    return any(isinstance(one, Marker) for one in metadata)
+
+
+def marked(annotation: Any, marker: Marker) -> bool:
+    """Whether a field is marked so, by itself or in one branch of a union."""
+    origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
+    if origin is Annotated:
+        return marker in arguments[1:] or marked(arguments[0], marker)
+    return origin in (typing.Union, types.UnionType) and any(marked(part, marker) for part in arguments)
+
+
+def held(model: type[BaseModel], node: Node) -> Iterator[Node]:
+    """The nodes of the conditions that a kind judges itself, however deep in its parameters."""
+    for key, annotation in keys_of(model).items():
+        child = node.get(key)
+        if child is None:
+            continue
+        if marked(annotation, HOLDS):
+            yield child
+        elif (inner := mapping_model(annotation)) is not None:
+            for entry in [child] if child.mapping else child.items:
+                yield from held(inner, entry)
 
 
 def unknown(node: Node, key: str, known: Collection[str], problems: Problems) -> None:

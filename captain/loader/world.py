@@ -130,4 +130,4 @@ def _mentioned(node: Node, group: str) -> set[str]:
 
 def unmeasured(asks: list[DraftAsk]) -> list[DraftAsk]:
     """Those that this captain cannot measure yet."""
-    return [ask for ask in asks if is_reserved(ask)]
+    return [one for ask in asks for one in (ask, *ask.inner) if is_reserved(one)]

@@ -8,19 +8,21 @@ stand inside `measure`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import ClassVar, Literal, TypedDict, TypeVar
+from typing import Annotated, Any, ClassVar, Literal, Protocol, TypedDict, TypeVar
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, BeforeValidator, ConfigDict, WithJsonSchema
 
 from captain.blocking import Blocking
 from captain.clock import Clock
 from captain.effects import Program
 from captain.errors import ProbeError
-from captain.measurement import Measurement, Safety
+from captain.fields import Marker, Name, wrong
+from captain.measurement import Measurement, Value
+from captain.measurement import Safety as Safety
 from captain.registry import Registry
 from captain.release import Release
 
@@ -60,6 +62,8 @@ class Context:
     """What ran before it."""
     deployed_at: datetime | None = None
     """When this run began to deploy, None before that."""
+    around: Around | None = None
+    """For kinds with probes of their own."""
 
     def secret(self, name: str) -> str:
         """The value of a declared secret. Raises ProbeError where it is not set."""
@@ -77,6 +81,75 @@ class Context:
         from captain.masking import Masker
 
         return Masker(self.secrets).cut(text, TEXT)
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """One probe as a file holds it: its kind and its parameters as written."""
+
+    kind: str
+    params: Mapping[str, Any]
+    """Plain tree of texts, lists and mappings, templates unresolved: validated again once they are resolved."""
+    probe: Probe | None
+    """The kind's model with templates as text, or None for a kind this captain cannot measure yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What a probe of a kind's own saw."""
+
+    observed: Mapping[str, Value]
+    error: ProbeError | None
+    """Why it could not ask."""
+    failed: bool
+    """Whether that is the product's failure, by the probe's own rules."""
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What conditions say of what was seen."""
+
+    truth: bool | None
+    """None where it is unknown."""
+    said: str
+    """What was seen, or what is missing."""
+
+
+Sights = Mapping[str, Mapping[str, Value]]
+"""By the name of a probe: what it observed."""
+
+
+class Around(Protocol):
+    """What a kind with `Probes` of its own may ask of the engine."""
+
+    async def ask(self, name: str, timeout: timedelta) -> Seen:
+        """Ask one of them once. Never raises."""
+        ...
+
+    def holds(self, conditions: Sequence[str], seen: Sights, before: Sights | None = None) -> Held:
+        """Judge conditions of a `Holds` field; `before` is what they find under `before.`."""
+        ...
+
+
+def _asks(value: Any) -> Any:
+    """Kinds and parameters as probes; what the loader has made already stays as it is."""
+    if not isinstance(value, Mapping):
+        raise wrong("takes a mapping of names to probes")
+    return {name: one if isinstance(one, Ask) else _ask_of(name, one) for name, one in value.items()}
+
+
+def _ask_of(name: str, written: Any) -> Ask:
+    if not isinstance(written, Mapping) or len(written) != 1:
+        raise wrong(f"{name} takes one kind with its parameters")
+    ((kind, params),) = written.items()
+    cls = probes.find(str(kind))
+    return Ask(str(kind), params, None if cls is None else cls.model_validate(params))
+
+
+PROBES = Marker()
+"""Marks the field of a kind that holds probes of its own."""
+Probes = Annotated[Mapping[Name, Ask], BeforeValidator(_asks), PROBES, WithJsonSchema({"$ref": "#/definitions/probes"})]
+"""Probes that a kind asks itself, by name: one such field at the top of a kind; conditions over them are `Holds`."""
 
 
 class Probe(BaseModel):
@@ -126,6 +199,17 @@ class Probe(BaseModel):
     def safety(self) -> Safety:
         """What measuring with these parameters does; anything but `read` runs only where an environment allows it."""
         return "read"
+
+    @classmethod
+    def inner_field(cls) -> str | None:
+        """The field that holds probes of its own, None where it has none."""
+        return next((name for name, info in cls.model_fields.items() if PROBES in info.metadata), None)
+
+    @property
+    def inner(self) -> Mapping[str, Ask]:
+        """The probes that it asks itself, by name."""
+        name = self.inner_field()
+        return {} if name is None else getattr(self, name)
 
     async def measure(self, ctx: Context) -> Measurement:
         """Ask once. Raises ProbeError when it could not ask."""

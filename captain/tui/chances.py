@@ -108,7 +108,8 @@ def chosen(moment: Moment | None, step_id: str | None, dimmed: dict[str, str]) -
     found = view.step(step_id) if step_id is not None else None
     if found is not None and section is not None and found[0].id == section.id:
         step, status = found[1], moment.statuses[found[1].id]
-        if step.action is not None and status.attempt is None and "run.act" not in dimmed:
+        begins = step.action is not None and status.attempt is None
+        if (begins or (step.safety != "read" and not status.counts)) and "run.act" not in dimmed:
             return "run.act"
         if status.waits and yours(view, step, status) and "run.sign" not in dimmed:
             return "run.measure" if by_hand(step) else "run.sign"

@@ -71,14 +71,25 @@ def mine(view: View, step: Step) -> bool:
 
 
 async def act(engine: Engine, ask: Ask, step: Step) -> None:
-    """Start a step's action."""
+    """Start a step's action, or run a step that does more than read."""
     from captain.tui.dialogs.action import ActionDialog
 
     _may(allowed.act(engine.view(), step))
+    if step.action is None:
+        await _try(engine, ask, step)
+        return
     again = allowed.again(engine.view(), step)
     answer = await ask(ActionDialog(engine.view(), step.id, engine.shown(step.id)))
     if answer is not None:
         await engine.act(answer.step, confirmed=answer.confirmed, again=again)
+
+
+async def _try(engine: Engine, ask: Ask, step: Step) -> None:
+    from captain.tui.dialogs.trial import TrialDialog
+
+    answer = await ask(TrialDialog(engine.view(), step.id, engine.does(step.id)))
+    if answer is not None:
+        await engine.act(answer.step, confirmed=answer.confirmed)
 
 
 async def resolve(engine: Engine, ask: Ask, step: Step) -> None:

@@ -178,6 +178,9 @@ class Detail:
                 value = Content.assemble(self._say(asked), self._say(every, "muted"))
                 yield self._fact("asked" if at == 0 else "", value)
             return
+        if self.step.safety != "read":
+            what = "a drill: it changes what runs" if self.step.safety == "drill" else "more than reading"
+            yield self._fact("does", self._say(f"{what}; only a runs it", "warning"))
         for at, ask in enumerate(list(self.step.asks.values())[:4]):
             probe = getattr(ask, "probe", None)
             said = (

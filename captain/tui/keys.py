@@ -42,7 +42,7 @@ RUN: tuple[Key, ...] = (
     Key("run.sign", "s", "sign", "sign", "Approve or reject this step with your name", "sign"),
     Key("run.waive", "w", "waive", "waive", "Let the gate open in spite of this step, until a day", "waive"),
     Key("run.not_applicable", "x", "not_applicable", "n/a", "Say that this step does not apply here", "n/a"),
-    Key("run.act", "a", "act", "run", "Start this step's action; asks first", "run"),
+    Key("run.act", "a", "act", "run", "Start this step's action or drill; asks first", "run"),
     Key("run.gate", "g", "gate", "gate", "Decide go or no-go for the open section", "gate"),
     Key("run.history", "h", "history", "history", "Earlier runs"),
     Key("run.leave", "q", "leave", "leave", "Leave; the run stays open and what runs goes on"),

@@ -1,0 +1,320 @@
+"""The kind `drill`: an experiment on the running system, with probes around it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self, TypedDict
+
+from pydantic import Field, model_validator
+
+from captain.effects import Program
+from captain.errors import CaptainError, ProbeError
+from captain.fields import Holds, Text, wrong
+from captain.measurement import Measurement, Safety, Value
+from captain.probes import TEXT, Context, Probe, Probes, Seen, probe
+from captain.systems.moves import CRASHES, EVERY, WITHIN, Move, brief, perform
+
+if TYPE_CHECKING:
+    from captain.systems.docker import Endpoint
+
+_CLEANUP = timedelta(seconds=60)
+"""At most so much of the step's time is kept for cleaning up."""
+_MOVE = timedelta(seconds=60)
+"""What one thing that is done may take."""
+_MARGIN = 0.95
+"""Share of the step's time that everything may take, so that its own sentence comes first."""
+
+
+@probe("drill")
+class DrillProbe(Probe):
+    """Does the system come through what we do to it?
+
+    Asks its probes first: `steady` must hold, else nothing is done and the step is unknown. Then does one step after
+    the other and waits for each `until`. The cleanup runs whatever happened, also when captain is closed in the
+    middle; where captain is killed nobody cleans up, and the step says so until it is run again.
+
+    `do: signal` never goes through the engine's own kill, which suppresses the restart policy; after a crash without
+    `until` captain waits 30 s for the container to be restarted or replaced. `do: exec` runs a program in a container,
+    `do: run` any program of the repository: fault injection on and off, scaling, an update, a message published.
+    """
+
+    default_expect: ClassVar[tuple[str, ...]] = ("ok", "cleaned_up")
+    more_than_reading: ClassVar[str] = "drill, always: it changes what runs"
+    errors: ClassVar[str] = (
+        "not ok, and so fail: an `until` that did not come true in time; unknown: not steady before, something could "
+        "not be done or seen, broken off"
+    )
+    max_age: ClassVar[timedelta] = timedelta(0)
+    timeout: ClassVar[timedelta] = timedelta(minutes=10)
+    example: ClassVar[str] = """\
+id: auto-restart
+title: A killed worker comes back
+drill:
+  probes: { worker: { docker: { names: [shop_worker] } } }
+  steady: worker.running == 1
+  steps:
+    - { do: signal, target: shop_worker, args: { signal: KILL } }
+    - { until: 'worker.restart_count_max > before.worker.restart_count_max && worker.running == 1', within: 30s }
+expect: [ok, 'recovery <= duration("30s")']"""
+
+    probes: Probes = {}
+    """What is asked around the experiment, by name."""
+    steady: Holds = ()
+    """What must hold before anything is done."""
+    steps: Annotated[tuple[Move, ...], Field(min_length=1)]
+    """What is done and waited for, in order."""
+    cleanup: tuple[Move, ...] = ()
+    """What is done in the end whatever happened, each even where the one before did not work."""
+    host: Text | None = None
+    """The engine of the containers, default $DOCKER_HOST, else the docker context's."""
+    environments: tuple[Text, ...] = ()
+    """The only environments it is meant for; they must allow it all the same."""
+
+    class Observes(TypedDict, total=False):
+        """What came of it."""
+
+        ran: Annotated[bool, "something was done"]
+        ok: Annotated[bool, "every `until` came true in time"]
+        recovery: Annotated[timedelta, "from the last thing done to the `until` after it"]
+        longest_wait: Annotated[timedelta, "the longest that an `until` took"]
+        failed_at: Annotated[str, "the `until` that did not come true in time"]
+        cleaned_up: Annotated[bool, "every step of the cleanup worked; true where there is none"]
+        timeline: Annotated[list[dict[str, Any]], "what happened: at (since the start) and what"]
+        seen: Annotated[dict[str, Any], "what each probe saw last, by its name"]
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        if not self.probes and (self.steady or any(one.until for one in self.steps)):
+            raise wrong("asks no probes, which steady and until are about")
+        if not any(one.do for one in self.steps):
+            raise wrong("does nothing: a probe waits as well with within")
+        if self.steps[-1].do and not self.alone(len(self.steps)):
+            raise wrong("ends without until: nothing would show what came of it")
+        if any(one.until for one in self.cleanup):
+            raise wrong("cleans up with until: only do stands in cleanup")
+        return self
+
+    def alone(self, number: int) -> bool:
+        """Whether step `number` crashes something and no `until` says what is waited for then."""
+        move, after = self.steps[number - 1], self.steps[number : number + 1]
+        return move.do == "signal" and move.args.signal in CRASHES and not (after and after[0].until)
+
+    def asks(self) -> str:
+        return "; ".join(one.says() for one in self.steps)
+
+    def does(self) -> tuple[str, ...]:
+        return (*(one.says() for one in self.steps), *(f"afterwards {one.says()}" for one in self.cleanup))
+
+    def programs(self) -> tuple[Program, ...]:
+        own = [one.program(self.host) for one in (*self.steps, *self.cleanup)]
+        others = [one for ask in self.inner.values() if ask.probe is not None for one in ask.probe.programs()]
+        return (*(one for one in own if one is not None), *others)
+
+    @property
+    def safety(self) -> Safety:
+        return "drill"
+
+    async def measure(self, ctx: Context) -> Measurement:
+        if self.environments and ctx.environment not in self.environments:
+            where = ", ".join(self.environments)
+            raise ProbeError(f"this drill is meant for {where}, not for {ctx.environment}: nothing was done")
+        if ctx.around is None:
+            raise ProbeError("a drill needs the engine's own probes: nothing was done")
+        total = ctx.timeout * _MARGIN
+        kept = min(_CLEANUP, total / 3) if self.cleanup else timedelta(0)
+        return await _Experiment(self, ctx, total - kept, kept).measurement()
+
+
+@dataclass
+class _Experiment:
+    """One run of a drill."""
+
+    drill: DrillProbe
+    ctx: Context
+    limit: timedelta
+    """For everything but the cleanup."""
+    kept: timedelta
+    """For the cleanup."""
+    timeline: list[dict[str, Value]] = field(default_factory=list)
+    observed: dict[str, Value] = field(default_factory=dict)
+    seen: dict[str, Mapping[str, Value]] = field(default_factory=dict)
+    done: bool = False
+    began: float = 0.0
+    last: timedelta = timedelta(0)
+    """When the last thing was begun."""
+    at: str = "before anything was done"
+
+    async def measurement(self) -> Measurement:
+        self.began = self.ctx.clock.monotonic()
+        why: ProbeError | None = None
+        try:
+            async with asyncio.timeout(self.limit.total_seconds()):
+                await self._steps()
+        except ProbeError as error:
+            why = ProbeError(f"{self.at}: {error.message}", fault=error.fault, hint=error.hint)
+        except TimeoutError:
+            why = ProbeError(f"{self.at}: the step's time of {brief(self.ctx.timeout)} is over", hint="give it timeout")
+        except asyncio.CancelledError:
+            why = ProbeError(f"{self.at}: broken off")
+        problem = await _to_the_end(self._clean())
+        if why is not None:
+            raise ProbeError(f"{why.message}; {self._left(problem)}", fault=why.fault, hint=why.hint) from why
+        self.observed |= {"cleaned_up": problem is None, "timeline": list(self.timeline)}
+        self.observed["seen"] = {name: dict(one) for name, one in self.seen.items()}
+        body = "\n".join(f"{one['at']}  {one['what']}" for one in self.timeline)
+        notes = () if problem is None else (f"cleanup: {problem}",)
+        return Measurement(self.observed, self.drill.asks(), self.ctx.clip(body), len(body) > TEXT, notes)
+
+    def _left(self, problem: str | None) -> str:
+        if not self.done:
+            return "nothing was done"
+        if problem is not None:
+            return f"NOT cleaned up: {problem}"
+        return "cleaned up" if self.drill.cleanup else "there is nothing to clean up"
+
+    @property
+    def elapsed(self) -> timedelta:
+        return timedelta(seconds=self.ctx.clock.monotonic() - self.began)
+
+    def _note(self, what: str) -> None:
+        self.timeline.append({"at": f"{self.elapsed.total_seconds():.3f}s", "what": what})
+
+    async def _steps(self) -> None:
+        drill = self.drill
+        before = await self._look(drill.timeout)
+        if drill.steady:
+            self._steady(before)
+        first = {name: one.observed for name, one in before.items()}
+        for number, move in enumerate(drill.steps, 1):
+            self.at = f"step {number}, {move.says()}"
+            if move.until is not None:
+                ok = await self._until(move, first)
+            elif drill.alone(number):
+                ok = await self._crash(move)
+            else:
+                await self._begin(move)
+                continue
+            self.observed["ok"] = ok
+            if not ok:
+                self.observed["failed_at"] = self.at
+                self._note("did not come true in time")
+                return
+
+    async def _look(self, most: timedelta) -> dict[str, Seen]:
+        """Ask every probe once, side by side."""
+        around = self.ctx.around
+        assert around is not None
+        names = list(self.drill.inner)
+
+        def patience(name: str) -> timedelta:
+            probe = self.drill.inner[name].probe
+            usual = type(probe).timeout if probe is not None else most
+            return max(min(usual, most, self.limit - self.elapsed), timedelta(milliseconds=1))
+
+        answers = await asyncio.gather(*(around.ask(name, patience(name)) for name in names))
+        found = dict(zip(names, answers, strict=True))
+        self.seen |= {name: one.observed for name, one in found.items() if one.observed}
+        return found
+
+    def _steady(self, found: Mapping[str, Seen]) -> None:
+        around = self.ctx.around
+        assert around is not None
+        held = around.holds(self.drill.steady, {name: one.observed for name, one in found.items()})
+        if held.truth is not True:
+            errors = "; ".join(one.error.message for one in found.values() if one.error is not None)
+            raise ProbeError(f"the steady state does not hold: {errors or held.said}")
+        self._note(f"steady: {held.said}")
+
+    async def _do(self, move: Move, left: timedelta) -> None:
+        most = min(_MOVE, left)
+        if most <= timedelta(0):
+            raise ProbeError("no time is left")
+        ctx, host = self.ctx, self.drill.host
+        how = await perform(move, blocking=ctx.blocking, root=ctx.root, environ=ctx.environ, host=host, timeout=most)
+        self._note(how)
+
+    def _engine(self) -> Endpoint:
+        from captain.systems.docker import endpoint
+
+        return endpoint(self.drill.host, self.ctx.environ)
+
+    async def _crash(self, move: Move) -> bool:
+        """Crash what no `until` follows, and see whether it comes back by itself."""
+        from captain.systems.comeback import come_back, running
+
+        engine, blocking = self._engine(), self.ctx.blocking
+        before = await running(blocking, engine, move.target or "", min(_MOVE, self.limit - self.elapsed))
+        await self._begin(move)
+        if not await come_back(blocking, engine, before, WITHIN):
+            return False
+        self._recovered(self.elapsed - self.last, f"{move.target} was restarted and runs")
+        return True
+
+    async def _begin(self, move: Move) -> None:
+        self.done = True
+        self.observed["ran"] = True
+        self.last = self.elapsed
+        self._note(move.says())
+        await self._do(move, self.limit - self.elapsed)
+
+    def _recovered(self, waited: timedelta, said: str) -> None:
+        longest = self.observed.get("longest_wait")
+        known = longest if isinstance(longest, timedelta) else timedelta(0)
+        self.observed |= {"recovery": self.elapsed - self.last, "longest_wait": max(known, waited)}
+        self._note(f"came true: {said}")
+
+    async def _until(self, move: Move, before: Mapping[str, Mapping[str, Value]]) -> bool:
+        """Whether it came true in time. Raises ProbeError where nobody can say."""
+        around = self.ctx.around
+        assert around is not None and move.until is not None
+        within, every = move.within or WITHIN, move.every or EVERY
+        began = self.elapsed
+        while True:
+            asked = self.elapsed
+            found = await self._look(max(within - (asked - began), timedelta(seconds=1)))
+            held = around.holds(move.until, {name: one.observed for name, one in found.items()}, before)
+            waited = self.elapsed - began
+            if held.truth is True and asked - began <= within:
+                self._recovered(waited, held.said)
+                return True
+            if waited + every > within:
+                break
+            await asyncio.sleep(max((every - (self.elapsed - asked)).total_seconds(), 0))
+        errors = [one for one in found.values() if one.error is not None]
+        if held.truth is None and not any(one.failed for one in errors):
+            missing = "; ".join(one.error.message for one in errors if one.error is not None)
+            raise ProbeError(f"nobody can say whether it came true: {missing or held.said}")
+        return False
+
+    async def _clean(self) -> str | None:
+        """What did not work, None where all of it did. Nothing is cleaned up where nothing was done."""
+        if not self.done:
+            return None
+        problems: list[str] = []
+        end = self.elapsed + self.kept
+        for number, move in enumerate(self.drill.cleanup, 1):
+            self._note(f"cleanup: {move.says()}")
+            left = (end - self.elapsed) / (len(self.drill.cleanup) - number + 1)
+            try:
+                async with asyncio.timeout(max(left.total_seconds(), 0.001)):
+                    await self._do(move, left)
+            except (CaptainError, TimeoutError) as error:
+                said = error.message if isinstance(error, CaptainError) else f"did not end within {brief(left)}"
+                problems.append(f"{move.says()}: {said}")
+                self._note(f"did not work: {said}")
+        return "; ".join(problems) or None
+
+
+async def _to_the_end(work: Awaitable[str | None]) -> str | None:
+    """The result of bounded work, whoever wants to break it off meanwhile."""
+    task = asyncio.ensure_future(work)
+    while not task.done():
+        try:
+            await asyncio.shield(task)
+        except asyncio.CancelledError:
+            if task.cancelled():
+                raise
+    return task.result()
