@@ -124,7 +124,7 @@ def _measured(view: View, step: Step) -> Status:
 def by_itself(view: View, step: Step) -> str:
     """Why a step that does more than read was not measured, and how it can be."""
     if step.safety in view.target.allow:
-        return f"{step.safety}: it runs only by itself, with a or captain act"
+        return f"{step.safety}: it runs only by itself (key a, or captain act)"
     return not_allowed(view, step)
 
 

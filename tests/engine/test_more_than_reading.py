@@ -60,7 +60,7 @@ async def test_nothing_but_act_runs_it(shop: Shop) -> None:
             await engine.measure("stirred")
         assert caught.value.hint == "a runs it"
         await engine.measure_section("pre")
-        with pytest.raises(Refusal, match="drill: it runs only by itself, with a or captain act") as gated:
+        with pytest.raises(Refusal, match=r"drill: it runs only by itself \(key a, or captain act\)") as gated:
             await engine.gate("pre", "go")
         assert gated.value.exit_code == 3
         assert found(engine, "stirred").state == "todo"

@@ -86,6 +86,26 @@ def target(
     )
 
 
+def drilled() -> Target:
+    """The same with a drill before the deployment."""
+    from captain.probes.drill import DrillProbe
+
+    parameters: dict[str, Any] = {
+        "probes": {"worker": {"docker": {"names": ["shop_worker"]}}},
+        "steps": [
+            {"do": "signal", "target": "shop_worker", "args": {"signal": "KILL"}},
+            {"until": "worker.restart_count_max > before.worker.restart_count_max", "within": "30s"},
+        ],
+        "cleanup": [{"do": "run", "args": {"run": ["./fault", "off"]}}],
+    }
+    ask = Ask("drill", parameters, DrillProbe.model_validate(parameters))
+    why = "A worker that does not come back loses orders."
+    step = Step(id="auto-restart", title="A killed worker comes back", asks={"": ask}, why=why)
+    first, *others = steps()
+    sections = (first.model_copy(update={"steps": (step, *first.steps)}), *others)
+    return replace(target(sections=sections), allow=("drill",))
+
+
 class Story:
     """Entries of one run, a minute apart, and the view of them."""
 
@@ -196,6 +216,21 @@ class Story:
                 "retry_of": None,
                 **more,
             },
+        )
+
+    def trial(self, step: str) -> Story:
+        """A drill began, and nobody saw its end."""
+        return self.add(
+            "step.intent",
+            attempt="d1",
+            step=step,
+            definition=HEX,
+            safety="drill",
+            does=["sends KILL to the first process of shop_worker"],
+            confirmed="production",
+            trust=None,
+            pid=1,
+            starttime=1,
         )
 
     def view(self, **more: Any) -> View:

@@ -31,10 +31,11 @@ from captain.tui.dialogs.reopen import ReopenDialog, Reopening
 from captain.tui.dialogs.resolve import Resolution, ResolveDialog
 from captain.tui.dialogs.rollback import RollbackDialog, RollingBack
 from captain.tui.dialogs.sign import Signature, SignDialog
+from captain.tui.dialogs.trial import TrialDialog, Trying
 from captain.tui.dialogs.trust import TrustDialog, Trusting
 from captain.tui.dialogs.waive import WaiveDialog, Waiving
 from captain.tui.dialogs.withdraw import WithdrawDialog, Withdrawing
-from tests.tui.dialog_world import HEX, KAREN, Host, Story, after, before, target
+from tests.tui.dialog_world import HEX, KAREN, Host, Story, after, before, drilled, target
 from tests.tui.svg import SVG, picture
 
 HEADING = Heading("shop", "production", True, "1.4.0", "a1b2c3d")
@@ -103,6 +104,13 @@ def trust(programs: int = 2) -> TrustDialog:
     return TrustDialog(HEADING, TrustRequest(listed, HEX))
 
 
+def drill(story: Story) -> TrialDialog:
+    view = story.view()
+    at = view.step("auto-restart")
+    assert at is not None
+    return TrialDialog(view, "auto-restart", [line for ask in at[1].asks.values() for line in ask.probe.does()])  # type: ignore[union-attr]
+
+
 ALL: dict[str, Any] = {
     "sign": lambda: SignDialog(before().view(), "lag-accepted", KAREN),
     "sign-gate": lambda: SignDialog(before().view(), "deploy", KAREN),
@@ -116,6 +124,8 @@ ALL: dict[str, Any] = {
     "gate-post": lambda: GateDialog(after().view(), target().checklist.sections[2]),
     "action": lambda: ActionDialog(Story().go("pre", "deploy").view(), "roll-out", ["./deploy.sh", "1.4.0"]),
     "action-again": lambda: ActionDialog(Story().go("pre", "deploy").intent().finished("a1", 1).view(), "roll-out"),
+    "drill": lambda: drill(Story(drilled())),
+    "drill-again": lambda: drill(Story(drilled()).trial("auto-restart")),
     "abort": lambda: AbortDialog(after().view()),
     "abort-early": lambda: AbortDialog(before().view()),
     "resolve": lambda: ResolveDialog(Story().go("pre", "deploy").intent().view(), "roll-out"),
@@ -386,6 +396,26 @@ async def test_repeating_an_action_says_so() -> None:
         await pilot.pause()
         assert "this repeats it" in shown(app) and "attempt 2" in shown(app) and "run it again" in foot(app)
         assert "${{ release.version }}" in shown(app)
+
+
+async def test_a_drill_says_what_it_does_and_undoes_and_wants_the_name() -> None:
+    app = Host(drill(Story(drilled())))
+    async with app.run_test(size=(120, 40)) as pilot:
+        await pilot.pause()
+        text = shown(app)
+        for said in ("sends KILL to the first process of shop_worker", "waits at most 30s until", "afterwards runs"):
+            assert said in text, text
+        assert "10 letters to go" in foot(app)
+        await pilot.press(*"production", "enter")
+        await pilot.pause()
+        assert app.answers == [Trying("auto-restart", "production")]
+
+
+async def test_a_drill_whose_end_nobody_saw_says_so_before_it_is_repeated() -> None:
+    app = Host(drill(Story(drilled()).trial("auto-restart")))
+    async with app.run_test(size=(120, 40)) as pilot:
+        await pilot.pause()
+        assert "its end unseen" in shown(app)
 
 
 async def test_giving_up_after_the_start_asks_what_is_left_running() -> None:
