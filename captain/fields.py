@@ -172,6 +172,10 @@ HOLDS = Marker()
 """Marks conditions over what a kind's own probes observe."""
 
 
+REFERENCE = Marker()
+"""Marks the name of a step, `id` or `checklist/id`: one that is none is noted when the file is loaded."""
+
+
 def _holds(value: Any) -> Any:
     parts = [value] if isinstance(value, str) else value
     if not isinstance(parts, list | tuple) or not all(isinstance(part, str) for part in parts):
@@ -188,6 +192,10 @@ Holds = Annotated[
     ),
 ]
 """Conditions in CEL over what the kind's own probes observe, checked when the file is loaded."""
+
+
+StepName = Annotated[str, BeforeValidator(_text), REFERENCE, _TEXT_SCHEMA]
+"""A step of this checklist (`id`) or of another one (`checklist/id`)."""
 
 
 def _run(value: Any) -> Any:

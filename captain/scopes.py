@@ -62,11 +62,16 @@ def revive(step: Step, observed: Mapping[str, Any]) -> dict[str, Any]:
     """Observations as an entry holds them, back in their declared types: text in seconds becomes a duration."""
     from captain.checklist import Ask
 
+    return revive_kinds({name: ask.kind for name, ask in step.asks.items() if isinstance(ask, Ask)}, observed)
+
+
+def revive_kinds(kinds: Mapping[str, str], observed: Mapping[str, Any]) -> dict[str, Any]:
+    """The same by the kinds of the probes that observed them, by name."""
     found: dict[str, Any] = {}
     for name, value in observed.items():
         probe, _, short = name.rpartition(".")
-        ask = step.asks.get(probe) or step.asks.get("")
-        known = declared(ask.kind).get(short if probe else name) if isinstance(ask, Ask) and ask.probe else None
+        kind = kinds.get(probe) or kinds.get("")
+        known = declared(kind).get(short if probe else name) if kind is not None else None
         found[name] = _revived(value, str(known.type) if known is not None else "")
     return found
 

@@ -56,6 +56,9 @@ class StirProbe(Probe):
         return Measurement(dict(observed), self.asks())
 
 
+VERSION = "1.5.0"
+
+
 def stirred(root: Path) -> list[str]:
     """What happened to the pot, in order: the last word of each line."""
     file = root / "stirred"
@@ -81,7 +84,7 @@ async def main(root: Path) -> None:
         publish=lambda event: None,
         environ={"PATH": os.environ["PATH"], "HOME": str(root)},
     )
-    await engine.open("1.5.0")
+    await engine.open(VERSION)
     if (request := engine.trust()) is not None:
         await engine.accept(request.digest)
     running = asyncio.ensure_future(engine.act("stirred"))

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from captain.clock import stamp
 from captain.engine.around import Inner
+from captain.engine.past import Past
 from captain.errors import CaptainError, ProbeError
 from captain.measurement import Measurement, Value
 
@@ -121,6 +122,7 @@ async def ask_resolved(
             previous=around["previous"],
             deployed_at=None if desk.run is None else desk.run.deploy_started_at,
             around=None if step is None else Inner(desk, step, probe.inner, around, permitted),
+            records=Past(desk, None if step is None else step.id),
         )
         async with asyncio.timeout((timeout + GRACE).total_seconds()):
             seen = await probe.measure(context)

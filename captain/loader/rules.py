@@ -7,12 +7,13 @@ from collections.abc import Collection, Iterator
 
 from captain.checklist import PHASES
 from captain.documents import Node
-from captain.fields import NAME_PATTERN
+from captain.fields import NAME_PATTERN, REFERENCE
 from captain.loader.building import MAX_NAMES
 from captain.loader.conditions import conditions
 from captain.loader.drafts import Draft, DraftAsk, DraftStep
 from captain.loader.kinds import NOT_USED, NOT_YET
 from captain.loader.problems import nearest, show
+from captain.loader.validate import keys_of, marked
 from captain.loader.world import World, is_taken, unmeasured
 
 _PROBE_ONLY = ("retry", "every", "within", "for", "fail_after", "in_order", "on_error", "soak", "timeout")
@@ -32,6 +33,7 @@ def check_rules(draft: Draft, world: World) -> None:
         _effects(step, world)
         _action(step, world)
         _aliases(draft, step, [*step.asks, *step.observe_asks], world)
+        _references(draft, step, world)
         names(step.node.get("params"), "param", world)
         roles(step.node.get("sign_off"), world)
         _later(step, world)
@@ -202,6 +204,21 @@ def _aliases(draft: Draft, step: DraftStep, asks: list[DraftAsk], world: World) 
             )
         elif _leads_to(found, step, world):
             world.problems.error(ask.node, f"alias {show(ask.alias)} comes back to this step")
+
+
+def _references(draft: Draft, step: DraftStep, world: World) -> None:
+    """Steps that a kind names. What is none now may have been one: it is noted, no more."""
+    for ask in (*step.asks, *step.observe_asks):
+        for key, annotation in keys_of(ask.cls).items() if ask.cls is not None else ():
+            child = ask.node.get(key) if marked(annotation, REFERENCE) else None
+            if child is None or not child.text or world.find(draft, child.text) is not None:
+                continue
+            message, hint = f"{key} names {show(child.text)}, which is no step here", nearest(child.text, _known(draft))
+            world.problems.key(ask.node, key, message, hint=hint, severity="note")
+
+
+def _known(draft: Draft) -> list[str]:
+    return [one.id for one in draft.steps()]
 
 
 def _leads_to(found: tuple[Draft, DraftStep], goal: DraftStep, world: World) -> bool:

@@ -63,9 +63,17 @@ class Reader:
         return None
 
     def by_type(
-        self, *types: str, run: str | None = None, after: int = 0, newest_first: bool = False
+        self,
+        *types: str,
+        run: str | None = None,
+        after: int = 0,
+        newest_first: bool = False,
+        holding: str | None = None,
     ) -> Iterator[Recorded]:
-        """The entries of some types. Without `run` this walks over the table's rows, though not over their bodies."""
+        """The entries of some types. Without `run` this walks over the table's rows, though not over their bodies.
+
+        `holding` is a piece of the stored text that they must hold, such as `"step":"restore"`.
+        """
         marks = ", ".join("?" * len(types))
         where = f"type IN ({marks})" + (" AND run = ?" if run is not None else "")
         values: list[object] = [*types, *([run] if run is not None else [])]
@@ -77,7 +85,9 @@ class Reader:
                 [low, high, *values],
             )
             for seq, body in batch:
-                yield self._decoded(seq, body)
+                # Looking for a piece of text is much cheaper than decoding what is not wanted.
+                if holding is None or holding in str(body):
+                    yield self._decoded(seq, body)
             if len(batch) < _BATCH:
                 return
             if newest_first:

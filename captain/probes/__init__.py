@@ -21,7 +21,7 @@ from captain.clock import Clock
 from captain.effects import Program
 from captain.errors import ProbeError
 from captain.fields import Marker, Name, wrong
-from captain.measurement import Measurement, Value
+from captain.measurement import Measurement, Value, Verdict
 from captain.measurement import Safety as Safety
 from captain.registry import Registry
 from captain.release import Release
@@ -64,6 +64,8 @@ class Context:
     """When this run began to deploy, None before that."""
     around: Around | None = None
     """For kinds with probes of their own."""
+    records: Records | None = None
+    """Captain's own log, read-only."""
 
     def secret(self, name: str) -> str:
         """The value of a declared secret. Raises ProbeError where it is not set."""
@@ -128,6 +130,34 @@ class Around(Protocol):
 
     def holds(self, conditions: Sequence[str], seen: Sights, before: Sights | None = None) -> Held:
         """Judge conditions of a `Holds` field; `before` is what they find under `before.`."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What captain's own log holds of an earlier result, gate or rehearsal."""
+
+    verdict: Verdict
+    at: datetime
+    duration: timedelta | None
+    commit: str | None
+    """Of the release that it was about."""
+    by: str
+    """Who recorded it."""
+    run: str
+    observed: Mapping[str, Value]
+    """Scalars as they were stored, masked, in their types."""
+
+
+Kept = Literal["result", "drill", "rehearsal", "gate"]
+"""What is looked for: any result of a step, only of a drill, of a rollback tried out; the decision on a gate."""
+
+
+class Records(Protocol):
+    """What a kind may read of captain's own log."""
+
+    async def newest(self, kind: Kept, name: str, environment: str) -> Entry | None:
+        """The newest entry about a step or section (`id` or `checklist/id`) of this service in an environment."""
         ...
 
 

@@ -229,4 +229,13 @@ class RunKeys(Screen[None]):
         if running is not None and self.moment is not None:
             what = self.moment.title(running.step) if running.step else f"the rollback of {running.part}"
             self.captain.farewell = f"{safe(what)} keeps running; `captain run` opens {safe(running.intent.run)} again"
+        elif self.moment is not None and (drills := self._drills()):
+            self.captain.farewell = f"{safe(drills)} was broken off; `captain show` says what is known of it"
         self.captain.leave(self)
+
+    def _drills(self) -> str | None:
+        """The title of a step that does more than read and is under way here: it does not outlive captain."""
+        assert self.moment is not None
+        view = self.moment.view
+        running = (self.moment.title(name) for name in view.run.trials if name in view.asking)
+        return next(running, None)
