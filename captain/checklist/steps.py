@@ -115,6 +115,7 @@ class Step(Model):
     hold: Duration | None = Field(default=None, alias="for")
     fail_after: PositiveInt = 1
     in_order: Bool = False
+    """Ask the probes one after the other as they are written, all within one timeout; else they are asked together."""
     params: Mapping[Name, Text] = Field(default_factory=dict)
     """CEL constants as written, the service's, checklist's and environment's already merged in."""
     sign_off: SignOffRules = ()
