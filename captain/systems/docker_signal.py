@@ -40,7 +40,7 @@ async def signal_container(
     if signal in _FROM_OUTSIDE:
         raise ProbeError(
             f"{signal} does not reach process 1 of {safe(container, 200)} from inside: the kernel keeps it away",
-            hint="run captain on the engine's host as root, or send TERM",
+            hint="do it from the engine's host as root, or send TERM",
         )
     ended = await run_inside(blocking, where, container, ["sh", "-c", 'kill -"$1" 1', "sh", signal], timeout=timeout)
     if ended.finished.exit_code not in (0, 137, 143):
@@ -58,7 +58,7 @@ def _from_host(where: Endpoint, container: str, signal: str, seconds: float, *, 
         if must:
             raise ProbeError(
                 f"process {pid} of {name_of(found)} is not to be seen here: {where.name} is on another machine",
-                hint="run captain on the engine's host, or leave out pid",
+                hint="do it from the engine's host, or leave out pid",
             )
         return None
     try:
@@ -66,7 +66,7 @@ def _from_host(where: Endpoint, container: str, signal: str, seconds: float, *, 
     except PermissionError as error:
         if not must and signal not in _FROM_OUTSIDE:
             return None
-        hint = "run captain as root on the engine's host"
+        hint = "do it as root on the engine's host"
         raise ProbeError(f"this user may not signal process {pid} of {name_of(found)}", hint=hint) from error
     except ProcessLookupError as error:
         raise ProbeError(f"process {pid} of {name_of(found)} ended before {signal}", fault="unclear") from error

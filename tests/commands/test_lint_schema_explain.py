@@ -114,7 +114,8 @@ def test_explain_tells_everything_about_a_kind(name: str) -> None:
     cls = probes.find(name)
     assert cls is not None
     out = run(explain, name).stdout
-    for word in (*cls.model_fields, *cls.Observes.__annotations__, *cls.default_expect):
+    keys = [info.alias or name for name, info in cls.model_fields.items()]
+    for word in (*keys, *cls.Observes.__annotations__, *cls.default_expect):
         assert word in out
 
 

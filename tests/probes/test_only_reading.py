@@ -41,7 +41,7 @@ async def test_a_kind_that_reads_asks_docker_with_get_alone(name: str, monkeypat
     assert cls is not None
     probe = cls.model_validate(yaml.safe_load(cls.example)[name])
     if probe.safety != "read":
-        pytest.skip("does more than read")
+        return
     made: list[type[Reader]] = []
 
     def refuse(self: Reader, where: Endpoint, seconds: float) -> None:
