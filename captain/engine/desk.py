@@ -87,6 +87,8 @@ class Desk:
         self.acting = asyncio.Lock()
         self.trying = asyncio.Lock()
         """Held while a step is run that does more than read."""
+        self.trial: asyncio.Task[None] | None = None
+        """The running of that step; a rollback of this run, here or elsewhere, breaks it off."""
         self.trying_ids: set[str] = set()
         self.rolling = asyncio.Lock()
         self.following: dict[str, asyncio.Task[None]] = {}
@@ -280,6 +282,8 @@ class Desk:
             self.run = apply(self.run, event) if self.run is not None else None
         if any(event.type in ("action.intent", "step.intent") or event.data.get("attempt") for event in mine):
             self.look_alive()
+        if self.trial is not None and any(event.type == "rollback.intent" for event in mine):
+            self.trial.cancel()
         # Only when all is folded: a face that looks at the run now sees what it is told of.
         for event in mine:
             self.publish(event)

@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from captain.engine.ask import Answer
-from captain.measurement import Verdict
+from captain.measurement import SAFETIES, Safety, Verdict
 
 if TYPE_CHECKING:
     from captain.checklist import Alias, Ask, Step
@@ -46,12 +46,17 @@ class Sample:
     conditions: tuple[ConditionResult, ...]
 
 
-def plan_of(step: Step, *, once: bool = False) -> Plan:
-    """How the step says it is measured. `once` asks a single time, whatever the step waits for."""
+def plan_of(step: Step, *, once: bool = False, permitted: Safety = "read") -> Plan:
+    """How the step says it is measured. `once` asks a single time, whatever the step waits for.
+
+    What does more than is `permitted` is not asked, so its patience is not the step's.
+    """
     from captain.checklist import EVERY, TIMEOUT, Alias
 
-    usual = [one.probe.timeout for one in step.asks.values() if not isinstance(one, Alias) and one.probe]
-    networks = any(not isinstance(one, Alias) and one.probe and one.probe.network for one in step.asks.values())
+    probes = [one.probe for one in step.asks.values() if not isinstance(one, Alias) and one.probe]
+    asked = [one for one in probes if SAFETIES.index(one.safety) <= SAFETIES.index(permitted)]
+    usual = [one.timeout for one in asked]
+    networks = any(one.network for one in asked)
     plan = Plan(
         step,
         step.asks,

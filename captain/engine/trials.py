@@ -35,8 +35,10 @@ MAX_LINES = 40
 
 
 async def run(desk: Desk, step: Step, confirmed: str | None) -> None:
-    """Run the step and record what came out. Cancelling whoever waits leaves it running; `Engine.close` breaks it off,
-    cleaned up and recorded."""
+    """Run the step and record what came out.
+
+    Cancelling whoever waits leaves it running; `Engine.close` and a rollback break it off, cleaned up and recorded.
+    """
     locks.look(desk)
     if refusal := allowed.trial(desk.view(), step):
         raise refusal
@@ -47,7 +49,8 @@ async def run(desk: Desk, step: Step, confirmed: str | None) -> None:
         )
     if desk.trying.locked():
         raise Refusal("another step that does more than read is being run")
-    await asyncio.shield(desk.keep(_run(desk, step, confirmed)))
+    desk.trial = desk.keep(_run(desk, step, confirmed))
+    await asyncio.shield(desk.trial)
 
 
 def _what(step: Step) -> str:
@@ -79,7 +82,9 @@ async def _run(desk: Desk, step: Step, confirmed: str | None) -> None:
         try:
             intent = await _begin(desk, step, attempt, lines, confirmed)
             try:
-                await measure(desk, step, step.safety, plan=plan_of(step, once=True), attempt=attempt)
+                await measure(
+                    desk, step, step.safety, plan=plan_of(step, once=True, permitted=step.safety), attempt=attempt
+                )
             except BaseException as raised:
                 await _broken_off(desk, step, intent, raised)
                 raise

@@ -181,6 +181,11 @@ class Detail:
         if self.step.safety != "read":
             what = "a drill: it changes what runs" if self.step.safety == "drill" else "more than reading"
             yield self._fact("does", self._say(f"{what}; only a runs it", "warning"))
+            trial = self.moment.view.run.trials.get(self.step.id)
+            if trial is not None and trial.end is None:
+                # Whoever finds it half done must see what there may be to put right.
+                for at, line in enumerate(trial.intent.data["does"][:8]):
+                    yield from self._wrapped("began" if at == 0 else "", line, "plain", rows=2)
         for at, ask in enumerate(list(self.step.asks.values())[:4]):
             probe = getattr(ask, "probe", None)
             said = (

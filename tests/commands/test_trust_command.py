@@ -25,6 +25,12 @@ def test_it_shows_every_program_as_it_is_written(shop: Shop, captain_says: Capta
     assert shop.recorded("trust.given") == [] if shop.settings.log.exists() else True
 
 
+def test_it_shows_in_which_container_a_program_runs(shop: Shop, captain_says: Captain) -> None:
+    step = "\n      - {{ id: counted, title: Counted, command: {{ run: [psql, -c, 'select 1'], container: shop_db }} }}"
+    shop.write(SERVICE, CHECKLIST.replace("\n  - id: deploy", step + "\n  - id: deploy", 1))
+    assert "psql -c 'select 1'  in container shop_db" in captain_says("trust", "--no-input").out
+
+
 @pytest.mark.parametrize(("answer", "code"), [("y\n", 0), ("yes\n", 0), ("n\n", 1), ("\n", 1), ("", 1)])
 def test_a_person_at_the_terminal_is_asked(
     shop: Shop, captain_says: Captain, monkeypatch: pytest.MonkeyPatch, answer: str, code: int

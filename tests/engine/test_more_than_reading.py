@@ -351,3 +351,35 @@ async def test_an_active_step_is_asked_as_active_and_a_drill_beside_it_makes_the
         with pytest.raises(Refusal, match="both is drill"):
             await engine.act("both")
     assert [one.data["purpose"] for one in shop.recorded("step.result")] == ["active"]
+
+
+async def test_a_rollback_does_not_wait_for_an_experiment(shop: Shop) -> None:
+    """It breaks the experiment off, cleaned up and recorded, wherever it runs."""
+    write(shop, "- { id: told, title: Told, manual: Tell them. }")
+    path = shop.root / "checklists" / "deploy.yaml"
+    path.write_text(path.read_text() + "      - { id: late, title: Late, stir: { say: wait } }\n")
+    async with captain(shop) as engine:
+        await engine.sign("told", "approve", "yes")
+        await engine.gate("pre", "go")
+        await engine.act("roll-out")
+        await engine.gate("deploy", "go")
+        running = asyncio.ensure_future(engine.act("late"))
+        await until(lambda: stirred(shop.root))
+        await engine.roll_back(await engine.plan_rollback())
+        assert engine.view().run.state == "rolled_back"
+        await asyncio.gather(running, return_exceptions=True)
+        await until(lambda: len(shop.recorded("step.result")) > 0 and stirred(shop.root)[-1] == "cleaned")
+        assert found(engine, "late").verdict == "unknown"
+    (result,) = [one for one in shop.recorded("step.result") if one.data["step"] == "late"]
+    assert result.data["message"] == "broken off: what it left behind is unknown"
+
+
+async def test_the_reading_half_alone_has_no_more_patience_than_reading_needs(shop: Shop) -> None:
+    from captain.engine.plans import plan_of
+
+    write(shop, MIXED.replace("pot: { stir: {} }", "pot: { drill: { steps: [{ do: signal, target: a, args: "
+          "{ signal: KILL } }] } }").replace("pot.moved", "pot.ok"))  # fmt: skip
+    async with captain(shop) as engine:
+        asked = step(engine)
+        assert plan_of(asked).timeout.total_seconds() == 10
+        assert plan_of(asked, permitted="drill").timeout.total_seconds() == 600

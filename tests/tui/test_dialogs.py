@@ -469,6 +469,14 @@ async def test_trust_shows_long_and_hidden_text_in_full() -> None:
         assert "x" * 200 in text and "\\u{202e}" in text and "[b]/[/b]" in text
 
 
+async def test_trust_says_which_programs_run_in_a_container() -> None:
+    programs = (Program(("psql", "-c", "select 1"), container="shop_db"), Program(("./look",)))
+    app = Host(TrustDialog(HEADING, TrustRequest(programs, HEX)))
+    async with app.run_test(size=(120, 40)) as pilot:
+        await pilot.pause()
+        assert shown(app).count("in container shop_db") == 1
+
+
 async def test_one_takes_back_only_what_one_has_signed() -> None:
     told = signed(before())
     assert await answer(WithdrawDialog(told.view(), "lag-accepted"), "enter") == Withdrawing(3, "")
