@@ -54,7 +54,7 @@ def _programs(target: Target) -> Iterator[Program]:
             yield from proof.programs()
     running = target.service.release.running
     if running is not None and running.ask.probe is not None:
-        yield from running.ask.probe.programs()
+        yield from running.ask.probe.starts()
     yield from rollback_programs(target)
 
 

@@ -166,7 +166,7 @@ class Step(Model):
         """What must be trusted before it is measured or run; with `reading` only of probes that do no more."""
         asks = [*self.asks.values(), *(self.observe.asks.values() if self.observe else ())]
         probes = [ask.probe for ask in asks if isinstance(ask, Ask) and ask.probe]
-        found = [p for one in probes if not reading or one.safety == "read" for p in one.programs()]
+        found = [p for one in probes if not reading or one.safety == "read" for p in one.starts()]
         return (*found, *(self.action.programs() if self.action and not reading else ()))
 
     def definition(self) -> str:

@@ -110,7 +110,7 @@ def _untrusted(desk: Desk, plan: Plan, purpose: str) -> str | None:
     if not desk.untrusted or purpose == "verify":
         return None
     probes = [one.probe for one in plan.asks.values() if isinstance(one, Ask) and one.probe]
-    starts = any(one.programs() for one in probes if _may(one, _permitted(purpose)))
+    starts = any(one.starts() for one in probes if _may(one, _permitted(purpose)))
     return "the commands of these files were not accepted yet: captain trust" if starts else None
 
 

@@ -178,7 +178,7 @@ async def observed_version(desk: Desk, release: Release) -> str | None:
     running = desk.target.service.release.running
     if step is None or running is None or running.ask.probe is None:
         return None
-    if desk.untrusted and running.ask.probe.programs():
+    if desk.untrusted and running.ask.probe.starts():
         return None
     values = activation(
         {}, release=release, environment=desk.target.environment, vars=desk.target.service.vars, secrets=desk.secrets

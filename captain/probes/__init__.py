@@ -221,6 +221,11 @@ class Probe(BaseModel):
         """Programs the probe starts that the file names: shown and accepted before the first run."""
         return ()
 
+    def starts(self) -> tuple[Program, ...]:
+        """Every program that measuring starts: its own and those of the probes that it asks itself."""
+        inner = [ask.probe for ask in self.inner.values() if ask.probe is not None]
+        return (*self.programs(), *(program for probe in inner for program in probe.starts()))
+
     def does(self) -> tuple[str, ...]:
         """What measuring does where it does more than read, one line each: asked about and recorded before it."""
         return (self.asks(),)

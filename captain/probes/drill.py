@@ -36,9 +36,12 @@ class DrillProbe(Probe):
     the other and waits for each `until`. The cleanup runs whatever happened, also when captain is closed in the
     middle; where captain is killed nobody cleans up, and the step says so until it is run again.
 
-    `do: signal` never goes through the engine's own kill, which suppresses the restart policy; after a crash without
-    `until` captain waits 30 s for the container to be restarted or replaced. `do: exec` runs a program in a container,
-    `do: run` any program of the repository: fault injection on and off, scaling, an update, a message published.
+    `do: signal` never goes through the engine's own kill, which suppresses the restart policy. A process that ignores
+    the signal did not crash. After a crash without `until` captain waits 30 s for a restart or for another container.
+
+    `do: exec` runs a program in a container, `do: run` any program of the repository: fault injection on and off,
+    scaling, an update, a message published. An `until` that held before anything was done says little: compare with
+    `before.`.
     """
 
     default_expect: ClassVar[tuple[str, ...]] = ("ok", "cleaned_up")
@@ -109,9 +112,8 @@ expect: [ok, 'recovery <= duration("30s")']"""
         return (*(one.says() for one in self.steps), *(f"afterwards {one.says()}" for one in self.cleanup))
 
     def programs(self) -> tuple[Program, ...]:
-        own = [one.program(self.host) for one in (*self.steps, *self.cleanup)]
-        others = [one for ask in self.inner.values() if ask.probe is not None for one in ask.probe.programs()]
-        return (*(one for one in own if one is not None), *others)
+        moves = [one.program(self.host) for one in (*self.steps, *self.cleanup)]
+        return tuple(one for one in moves if one is not None)
 
     @property
     def safety(self) -> Safety:
@@ -141,6 +143,7 @@ class _Experiment:
     timeline: list[dict[str, Value]] = field(default_factory=list)
     observed: dict[str, Value] = field(default_factory=dict)
     seen: dict[str, Mapping[str, Value]] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
     done: bool = False
     began: float = 0.0
     last: timedelta = timedelta(0)
@@ -165,7 +168,7 @@ class _Experiment:
         self.observed |= {"cleaned_up": problem is None, "timeline": list(self.timeline)}
         self.observed["seen"] = {name: dict(one) for name, one in self.seen.items()}
         body = "\n".join(f"{one['at']}  {one['what']}" for one in self.timeline)
-        notes = () if problem is None else (f"cleanup: {problem}",)
+        notes = (*self.notes, *(() if problem is None else (f"cleanup: {problem}",)))
         return Measurement(self.observed, self.drill.asks(), self.ctx.clip(body), len(body) > TEXT, notes)
 
     def _left(self, problem: str | None) -> str:
@@ -271,18 +274,21 @@ class _Experiment:
         around = self.ctx.around
         assert around is not None and move.until is not None
         within, every = move.within or WITHIN, move.every or EVERY
-        began = self.elapsed
+        began = asked = self.elapsed
         while True:
-            asked = self.elapsed
             found = await self._look(max(within - (asked - began), timedelta(seconds=1)))
             held = around.holds(move.until, {name: one.observed for name, one in found.items()}, before)
             waited = self.elapsed - began
+            if held.truth is True and asked == began and around.holds(move.until, before, before).truth:
+                self.notes.append(f"{self.at}: held at the first look, as it did before anything was done")
+                self._note("held at the first look, as it did before anything was done")
             if held.truth is True and asked - began <= within:
                 self._recovered(waited, held.said)
                 return True
             if waited + every > within:
                 break
             await asyncio.sleep(max((every - (self.elapsed - asked)).total_seconds(), 0))
+            asked = self.elapsed
         errors = [one for one in found.values() if one.error is not None]
         if held.truth is None and not any(one.failed for one in errors):
             missing = "; ".join(one.error.message for one in errors if one.error is not None)

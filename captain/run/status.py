@@ -180,7 +180,7 @@ def _stands_for_older(view: View, step: Step, result: Result, depth: int) -> str
 def live(step: Step) -> bool:
     """Whether a deployment by somebody else may have changed what the step saw."""
     probes = [getattr(ask, "probe", None) for ask in step.asks.values()]
-    return any(probe is None or probe.network or probe.programs() for probe in probes)
+    return any(probe is None or probe.network or probe.starts() for probe in probes)
 
 
 def _action(view: View, step: Step) -> Status:

@@ -120,7 +120,8 @@ async def perform(
     """Do it, and say how it went. Raises ProbeError where it did not work."""
     if move.do == "signal":
         target, signal, where = move.target or "", move.args.signal or "", endpoint(host, environ)
-        return await signal_container(blocking, where, target, signal, pid=move.args.pid, timeout=timeout)
+        ends = signal in CRASHES
+        return await signal_container(blocking, where, target, signal, pid=move.args.pid, ends=ends, timeout=timeout)
     program = move.program(None)
     assert program is not None
     if move.do == "exec":

@@ -135,7 +135,7 @@ async def test_from_inside_only_what_reaches_process_1_is_sent(docker_box: Box) 
     where, name = endpoint(docker_box.engine.host, {}), docker_box.name("web")
 
     async def send(which: str, pid: str | None = "container") -> str:
-        return await signal_container(on_daemon, where, name, which, pid=pid, timeout=timedelta(seconds=10))
+        return await signal_container(on_daemon, where, name, which, pid=pid, ends=True, timeout=timedelta(seconds=10))
 
     with pytest.raises(ProbeError, match=r"KILL does not reach process 1 of .* from inside") as caught:
         await send("KILL")
@@ -148,11 +148,34 @@ async def test_from_inside_only_what_reaches_process_1_is_sent(docker_box: Box) 
 
 async def test_a_process_of_another_machine_is_never_signalled_by_its_number(docker_box: Box) -> None:
     """The engine's numbers mean nothing here unless the process is to be seen to be the container's."""
-    from captain.systems.docker_signal import _is_its
+    from captain.systems.docker_signal import is_its
 
     docker_box.start("web")
     document = docker_box.inspect(docker_box.name("web"))
-    assert _is_its(int(document["State"]["Pid"]), document)
-    assert not _is_its(int(document["State"]["Pid"]), {**document, "Id": "0" * 64})
+    assert is_its(int(document["State"]["Pid"]), document["Id"])
+    assert not is_its(int(document["State"]["Pid"]), "0" * 64)
     for pid in (0, 1, 2**22 + 1):
-        assert not _is_its(pid, document)
+        assert not is_its(pid, document["Id"])
+
+
+async def test_f3_a_process_that_ignores_the_signal_did_not_crash_and_nothing_passes_on_it(
+    shop: Shop, docker_box: Box
+) -> None:
+    """Process 1 without a handler ignores TERM; that it still runs is no recovery."""
+    docker_box.start("web", HostConfig=ALWAYS | {"NetworkMode": "none"}, Cmd=["sleep", "1000"])
+    still = {"until": "web.running == 1"}
+    drill(shop, around(docker_box, signal(docker_box, "TERM", pid="container"), still), timeout="8s")
+    async with captain(shop) as engine:
+        await engine.act("drilled")
+        seen = found(engine, "drilled")
+        assert seen.verdict == "unknown", seen.message
+        assert "TERM did not end process 1 of" in seen.message and "nothing crashed" in seen.message
+
+
+async def test_f3_that_it_runs_again_is_only_looked_at_once_it_crashed(shop: Shop, docker_box: Box) -> None:
+    docker_box.start("web", HostConfig=ALWAYS | {"NetworkMode": "none"})
+    drill(shop, around(docker_box, signal(docker_box, "KILL"), {"until": "web.running == 1", "every": "100ms"}))
+    async with captain(shop) as engine:
+        await engine.act("drilled")
+        assert found(engine, "drilled").verdict == "pass"
+    assert docker_box.inspect(docker_box.name("web"))["RestartCount"] == 1
