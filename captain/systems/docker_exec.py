@@ -178,11 +178,13 @@ class Executor(Reader):
             # Nothing was started yet: such a container has the program and nothing else.
             ident, streams = self._started(found, job.argv, job, until)
             stderr = streams[2].text()
+        # What was cut off may lack its end, even where the program came to its own.
+        cut = time.monotonic() >= until or job.stop.wanted.is_set()
         state = self._exec(ident)
         name, ran = name_of(found), pid is not None
         left = bool(state.get("Running"))
         if left:
-            if time.monotonic() < until - _LOOK and not job.stop.wanted.is_set():
+            if not cut and time.monotonic() < until - _LOOK:
                 raise ProbeError(f"{self.where.name}: the connection ended before the program did", fault="unclear")
             left = not self._stopped(str(found["Id"]), pid, ident, began + job.seconds)
         code = state.get("ExitCode")
@@ -197,7 +199,7 @@ class Executor(Reader):
                 timed_out=over,
                 stdout=streams[1].text(),
                 stderr=stderr or b"",
-                truncated=any(kept.dropped for kept in streams.values()),
+                truncated=cut or any(kept.dropped for kept in streams.values()),
                 duration=timedelta(seconds=time.monotonic() - began),
             ),
             name,

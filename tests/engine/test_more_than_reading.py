@@ -383,3 +383,18 @@ async def test_the_reading_half_alone_has_no_more_patience_than_reading_needs(sh
         asked = step(engine)
         assert plan_of(asked).timeout.total_seconds() == 10
         assert plan_of(asked, permitted="drill").timeout.total_seconds() == 600
+
+
+async def test_the_sections_of_a_review_wait_for_nobody(shop: Shop) -> None:
+    """They are categories: a drill of the second is run although the first is not closed."""
+    write(shop)
+    (shop.root / "checklists" / "deploy.yaml").write_text(
+        "checklist: deploy\ntitle: Review\nper: service\nsections:\n"
+        "  - { id: one, title: One, steps: [{ id: told, title: Told, manual: Tell. }] }\n"
+        "  - { id: two, title: Two, steps: [{ id: stirred, title: Stirred, stir: {} }] }\n"
+    )
+    text = (shop.root / "captain.yaml").read_text()
+    (shop.root / "captain.yaml").write_text(text[: text.index("rollback:")])
+    async with captain(shop, "1") as engine:
+        await engine.act("stirred")
+        assert found(engine, "stirred").verdict == "pass"
