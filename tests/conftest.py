@@ -2,6 +2,7 @@
 
 from tests.docker_engine import docker_box, docker_engine
 from tests.hostile_server import hostile_server
+from tests.mariadb_server import mariadb_server
 from tests.postgres_server import postgres_database, postgres_server
 
-__all__ = ["docker_box", "docker_engine", "hostile_server", "postgres_database", "postgres_server"]
+__all__ = ["docker_box", "docker_engine", "hostile_server", "mariadb_server", "postgres_database", "postgres_server"]

@@ -176,7 +176,7 @@ def running_postgres(**settings: str) -> Iterator[Postgres]:
         give(folder, user)
         (folder / "archive").mkdir()
         give(folder / "archive", user)
-        _certificate(folder, user)
+        write_certificate(folder, user)
         data = folder / "data"
         subprocess.run(
             [initdb, "--no-sync", "--auth=trust", f"--username={OWNER}", "--locale=C.UTF-8", str(data)],
@@ -216,7 +216,8 @@ def running_postgres(**settings: str) -> Iterator[Postgres]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _certificate(folder: Path, user: dict[str, Any]) -> None:
+def write_certificate(folder: Path, user: dict[str, Any]) -> None:
+    """ca.pem, server.pem and server.key for `localhost` and 127.0.0.1, the key for the server alone."""
     authority = trustme.CA()
     issued = authority.issue_cert("localhost", "127.0.0.1")
     authority.cert_pem.write_to_path(folder / "ca.pem")
