@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -47,7 +47,6 @@ _WHERE = re.compile(
 )
 _LOGIN = re.compile(r"password authentication failed|no password supplied|28P01|client certificate|SASL authentication")
 _STATES: dict[str, Why] = {"42501": "denied", "25006": "writes", "57014": "late", "55P03": "late"}
-_CURSOR = re.compile(r"[(\s]*(select|with|values|table)\b", re.IGNORECASE)
 _HELLO = """
 select current_setting('server_version_num')::int as version, version() as name, current_database() as database,
        clock_timestamp() as now, pg_has_role(current_user, 'pg_read_all_stats', 'usage') as can_see_all,
@@ -77,9 +76,7 @@ class Postgres:
             raise SqlError(f"the statement {error.message}", "writes") from error
         try:
             with self._reading():
-                if _CURSOR.match(statement):
-                    return self._fetched(statement, params, limit)
-                return self._said(statement, limit)
+                return self._fetched(statement, params, limit)
         except psycopg.Error as error:
             raise _refused(error) from error
 
@@ -108,29 +105,19 @@ class Postgres:
                 self._connection.execute(b"rollback")
 
     def _fetched(self, statement: str, params: Sequence[str], limit: int) -> Answer:
-        """Through a cursor of the server's, which takes nothing that writes and gives out no more than is asked for."""
-        if not params:
-            statement = statement.replace("%", "%%")
-        with self._connection.cursor(name="captain", scrollable=False) as cursor:
-            cursor.execute(statement.encode(), list(params))
-            rows = cursor.fetchmany(limit + 1)
+        """Row by row, so that nobody holds more than is asked for; the server is told when that is enough.
+
+        No cursor of the server's: behind its FETCH the statement would be in no log and no list of sessions.
+        """
+        rows: list[tuple[Any, ...]] = []
+        with self._connection.cursor() as cursor:
+            with closing(cursor.stream(statement.encode(), list(params) if params else None)) as stream:
+                for row in stream:
+                    rows.append(tuple(row))
+                    if len(rows) > limit:
+                        break
             columns = tuple(column.name for column in cursor.description or ())
-        return Answer(columns, tuple(tuple(row) for row in rows[:limit]), more=len(rows) > limit)
-
-    def _said(self, statement: str, limit: int) -> Answer:
-        """SHOW and EXPLAIN, which no cursor takes: their answers are text."""
-        import psycopg
-        from psycopg import pq
-
-        done = self._connection.pgconn.exec_params(statement.encode(), None)
-        if done.status != pq.ExecStatus.TUPLES_OK:
-            raise psycopg.errors.error_from_result(done)
-        columns = tuple((done.fname(at) or b"").decode("utf-8", "replace") for at in range(done.nfields))
-        rows = [
-            tuple(_text(done.get_value(row, column)) for column in range(done.nfields))
-            for row in range(min(done.ntuples, limit))
-        ]
-        return Answer(columns, tuple(rows), more=done.ntuples > limit)
+        return Answer(columns, tuple(rows[:limit]), more=len(rows) > limit)
 
 
 async def ask_postgres(
@@ -259,7 +246,8 @@ def _door(address: Address) -> str:
 
 
 def _refused(error: psycopg.Error) -> SqlError:
-    words = _WHERE.sub("", str(error)).strip()
+    # Not the details of an error: they quote values.
+    words = error.diag.message_primary or _WHERE.sub("", str(error)).strip()
     words = re.sub(r"\bFATAL:\s+|^ERROR:\s+", "", words)
     if "definition of service" in words:
         words = "PGSERVICE is set where captain runs, and libpq looks for it; unset it"
@@ -272,7 +260,3 @@ def _refused(error: psycopg.Error) -> SqlError:
     if state == "57014":
         return SqlError("did not end in time and was stopped by the server", "late")
     return SqlError(words, _STATES.get(state, "other"))
-
-
-def _text(value: bytes | None) -> str | None:
-    return None if value is None else value.decode("utf-8", "replace")

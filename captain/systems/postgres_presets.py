@@ -35,9 +35,11 @@ def _may_hold_secrets(name: str) -> bool:
 def ssl(db: Postgres, question: Question) -> Findings:
     """TLS of the server and of the sessions in this database."""
     row = db.ask(
-        "select current_setting('ssl')::bool as ssl_on, current_setting('ssl_min_protocol_version') as ssl_min_protocol"
+        # Not current_setting: of a setting that is hidden from the role it makes an error.
+        "select bool_or(setting = 'on') filter (where name = 'ssl') as ssl_on,"
+        " max(setting) filter (where name = 'ssl_min_protocol_version') as ssl_min_protocol from pg_settings"
     ).first()
-    found = Findings({**row, "sslmode": db.address.sslmode})
+    found = Findings({**_known(row), "sslmode": db.address.sslmode})
     if not db.server.can_see_all:
         found.notes.append(HIDDEN)
         return found
