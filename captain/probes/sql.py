@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, TypedDict
 
 from pydantic import Field, model_validator
 
-from captain.errors import ProbeError, UsageError
+from captain.errors import UsageError
 from captain.fields import Bool, EnvName, PositiveInt, Text, wrong
 from captain.measurement import Measurement, Value
 from captain.probes import TEXT, Context, Probe, probe
+from captain.systems.dsn import Address
 from captain.systems.sql_answer import Database, Findings, Question
+from captain.systems.sql_ask import address, ask_database, presets
 from captain.systems.sql_text import placeholders, reading
 
 _MARGIN = 0.9
@@ -25,7 +28,6 @@ _PRESETS = {
     "mysql": ("settings", "ssl", "connections", "sessions", "slow", "archiver", "tables", "counts"),
     "sqlite": ("tables", "counts"),
 }
-_EXTRAS = {"psycopg": "postgres", "pymysql": "mysql"}
 
 
 @probe("sql")
@@ -186,16 +188,22 @@ expect: value == 0"""
 
     async def measure(self, ctx: Context) -> Measurement:
         began = ctx.clock.monotonic()
-        try:
-            seen, asked = await self._ask(ctx)
-        except ImportError as error:
-            # psycopg says that it has no libpq without naming anything.
-            name = (error.name or "psycopg").partition(".")[0]
-            if name not in _EXTRAS:
-                raise
-            hint = f"pip install 'release-captain[{_EXTRAS[name]}]'"
-            raise ProbeError(f"sql: {name} is not installed", hint=hint) from error
+        what = self.asks().partition(": ")[2]
+        place = self._place(ctx)
+        asked = f"sql {self.path if isinstance(place, Path) else place.where}: {what}"
+        around: dict[str, Any] = {"blocking": ctx.blocking, "root": ctx.root}
+        timeout = ctx.timeout * _MARGIN
+        seen = await ask_database(self.engine, asked, place, self._look(ctx), timeout=timeout, **around)
         seen.observed["latency"] = timedelta(seconds=ctx.clock.monotonic() - began)
+        if self.try_plain and isinstance(place, Address):
+            from captain.systems.postgres import plain_is_refused
+
+            left = timeout - timedelta(seconds=ctx.clock.monotonic() - began)
+            refused = await plain_is_refused(asked, place, timeout=max(left, timedelta(milliseconds=10)), **around)
+            if refused is None:
+                seen.notes.append("whether a connection without TLS is refused did not become clear")
+            else:
+                seen.observed["plain_refused"] = refused
         body = json.dumps(seen.rows, indent=1, default=str) if seen.rows else None
         return Measurement(
             observed=seen.observed,
@@ -205,59 +213,18 @@ expect: value == 0"""
             notes=tuple(seen.notes),
         )
 
-    async def _ask(self, ctx: Context) -> tuple[Findings, str]:
-        """What was found, and the question with the place it was put to."""
-        timeout = ctx.timeout * _MARGIN
-        what = self.asks().partition(": ")[2]
+    def _place(self, ctx: Context) -> Address | Path:
         if self.engine == "sqlite":
-            from captain.systems import sqlite
-
-            asked = f"sql {self.path}: {what}"
-            path = ctx.root / str(self.path)
-            look = self._look(sqlite.PRESETS, ctx)
-            return await sqlite.ask_sqlite(asked, path, look, blocking=ctx.blocking, timeout=timeout), asked
+            return ctx.root / str(self.path)
         secret = str(self.dsn_env)
-        if self.engine == "mysql":
-            from captain.systems import mysql, mysql_presets
-            from captain.systems.dsn import mysql_address
+        return address(self.engine, ctx.secret(secret), secret, "sql")
 
-            place = mysql_address(ctx.secret(secret), secret)
-            asked = f"sql {place.where}: {what}"
-            found = await mysql.ask_mysql(
-                *(asked, place, self._look(mysql_presets.PRESETS, ctx)),
-                blocking=ctx.blocking,
-                timeout=timeout,
-                root=ctx.root,
-            )
-            return found, asked
-        return await self._ask_postgres(ctx, ctx.secret(secret), what, timeout)
-
-    async def _ask_postgres(self, ctx: Context, dsn: str, what: str, timeout: timedelta) -> tuple[Findings, str]:
-        from captain.systems import postgres, postgres_presets
-        from captain.systems.dsn import postgres_address
-
-        place = postgres_address(dsn, str(self.dsn_env))
-        asked = f"sql {place.where}: {what}"
-        ends = ctx.clock.monotonic() + timeout.total_seconds()
-        look = self._look(postgres_presets.PRESETS, ctx)
-        found = await postgres.ask_postgres(asked, place, look, blocking=ctx.blocking, timeout=timeout, root=ctx.root)
-        if self.try_plain:
-            left = timedelta(seconds=max(ends - ctx.clock.monotonic(), 0.01))
-            refused = await postgres.plain_is_refused(asked, place, blocking=ctx.blocking, timeout=left, root=ctx.root)
-            if refused is None:
-                found.notes.append("whether a connection without TLS is refused did not become clear")
-            else:
-                found.observed["plain_refused"] = refused
-        return found, asked
-
-    def _look(
-        self, presets: Mapping[str, Callable[[Any, Question], Findings]], ctx: Context
-    ) -> Callable[[Any], Findings]:
+    def _look(self, ctx: Context) -> Callable[[Any], Findings]:
         """What is done with a connection, on a thread."""
 
         def look(db: Database) -> Findings:
             if self.preset is not None:
-                found = presets[self.preset](db, Question(self.tables, self.role))
+                found: Findings = presets(self.engine)[self.preset](db, Question(self.tables, self.role))
             elif self.query is not None:
                 found = self._queried(db, ctx)
             else:

@@ -111,7 +111,8 @@ class Postgres:
         """
         rows: list[tuple[Any, ...]] = []
         with self._connection.cursor() as cursor:
-            with closing(cursor.stream(statement.encode(), list(params) if params else None)) as stream:
+            stream: Any = cursor.stream(statement.encode(), list(params) if params else None)
+            with closing(stream):
                 for row in stream:
                     rows.append(tuple(row))
                     if len(rows) > limit:

@@ -23,6 +23,8 @@ from pydantic import ValidationError
 from captain.errors import ProbeError
 from captain.measurement import Measurement
 from captain.probes.sql import SqlProbe
+from captain.systems.dsn import Address
+from captain.systems.sql_answer import SqlError
 from tests.hostile_server import HostileServer
 from tests.postgres_server import PASSWORD, Postgres, running_postgres
 from tests.probes.sql_part import ask, verdict
@@ -150,7 +152,7 @@ async def test_the_server_itself_refuses_what_the_words_let_through(
     """The client alone, past the look at the words: the read-only transaction and the protocol hold too."""
     from captain.systems import postgres
 
-    address = postgres.Address("127.0.0.1", postgres_server.port, postgres_database, "postgres", PASSWORD, "prefer")
+    address = Address("127.0.0.1", postgres_server.port, postgres_database, "postgres", PASSWORD, "prefer")
     postgres_server.run("create sequence counter", "create table orders (id int)", database=postgres_database)
     statements = (
         "select nextval('counter')",
@@ -165,7 +167,7 @@ async def test_the_server_itself_refuses_what_the_words_let_through(
         def all_refused(db: postgres.Postgres) -> list[str]:
             said = []
             for statement in statements:
-                with pytest.raises(postgres.SqlError) as raised:
+                with pytest.raises(SqlError) as raised:
                     db.ask(statement)
                 said.append(raised.value.words)
             return said
