@@ -7,6 +7,7 @@ import re
 import shlex
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
+from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, TypedDict
 
@@ -32,6 +33,12 @@ _MAX_ROWS = 20_000
 def _name(value: str) -> str:
     if not _NAME.fullmatch(value):
         raise wrong("is not the name of a table or column: letters, digits and _")
+    return value
+
+
+def _pattern(value: str) -> str:
+    if value.startswith(("/", "~")) or ".." in Path(value).parts:
+        raise wrong("is no pattern within the folder of captain.yaml")
     return value
 
 
@@ -94,7 +101,7 @@ expect: ['model_drift == 0', 'irreversible == 0', 'destructive == 0']"""
     """For table: the secret that holds the connection string."""
     path: Text | None = None
     """For table: the file of an SQLite database."""
-    files: Text | None = None
+    files: Annotated[Text, AfterValidator(_pattern)] | None = None
     """For table: the files, `db/migrations/*.sql`, relative to the folder of captain.yaml."""
     table: Annotated[Text, AfterValidator(_name)] = "schema_migrations"
     """For table: its name."""
@@ -255,8 +262,8 @@ expect: ['model_drift == 0', 'irreversible == 0', 'destructive == 0']"""
             notes.append(f"the project that was asked lacks {len(told.missing)} migrations of the release: {shown}")
         elif known:
             observed |= {"new_in_release": len(told.new), "new_names": list(told.new)}
-        # What waits is the release's own only until it is deployed.
-        judged = (known and not told.missing) or (not known and not deployed and told.unapplied is not None)
+        # What waits is the release's own only until it is deployed; where nothing waits, it may be there already.
+        judged = not told.missing if known else bool(told.unapplied) and not deployed
         if judged and told.findings is not None:
             observed.update(_found(told.findings))
             observed["looked_at"] = len(told.looked_at or ())
@@ -275,9 +282,11 @@ expect: ['model_drift == 0', 'irreversible == 0', 'destructive == 0']"""
     async def _beside_table(self, ctx: Context, added: tuple[str, ...] | None, notes: list[str]) -> dict[str, Value]:
         from captain.systems.migration_files import standing, without_way_back
 
-        # The pattern is the file's own, not the outside's.
-        there = sorted(path for path in ctx.root.glob(str(self.files)) if path.is_file())
-        names = [path.name for path in there]
+        def listed() -> list[str]:
+            found = islice(ctx.root.glob(str(self.files)), _MAX_ROWS)
+            return sorted(path.name for path in found if path.is_file())
+
+        names = await ctx.blocking(listed)
         if not names:
             raise ProbeError(f"migrations: no file matches {safe(self.files)}", hint="check `files`")
         applied = await self._applied(ctx)
@@ -298,25 +307,26 @@ expect: ['model_drift == 0', 'irreversible == 0', 'destructive == 0']"""
             notes.append(
                 "the files are not written in pairs (.up. and .down.): whether they can be undone is not known"
             )
-        elif new is not None or ctx.deployed_at is None:
+        elif new is not None or (stand.unapplied and ctx.deployed_at is None):
             looked_at = {*(new or ()), *stand.unapplied}
             observed["irreversible"] = sum(1 for name in lost if name in looked_at)
             observed["looked_at"] = len(looked_at)
         return observed
 
     async def _applied(self, ctx: Context) -> list[str]:
+        from captain.systems.dsn import Address
         from captain.systems.sql_answer import Database
         from captain.systems.sql_ask import address, ask_database
 
         mark = "`" if self.engine == "mysql" else '"'
         table = ".".join(f"{mark}{part}{mark}" for part in self.table.split("."))
         statement = f"select {mark}{self.column}{mark} from {table}"
-        place = ctx.root / str(self.path)
-        where = (
-            place
-            if self.engine == "sqlite"
-            else address(self.engine, ctx.secret(str(self.dsn_env)), str(self.dsn_env), "migrations")
-        )
+
+        def place() -> Address | Path:
+            if self.engine == "sqlite":
+                return ctx.root / str(self.path)
+            secret = str(self.dsn_env)
+            return address(self.engine, ctx.secret(secret), secret, "migrations")
 
         def read(db: Database) -> list[str]:
             answer = db.ask(statement, limit=_MAX_ROWS)
@@ -324,6 +334,8 @@ expect: ['model_drift == 0', 'irreversible == 0', 'destructive == 0']"""
                 raise ProbeError(f"migrations: {self.table} has more than {_MAX_ROWS} rows")
             return [str(row[0]) for row in answer.rows if row[0] is not None]
 
+        # On a thread, because the library is loaded there.
+        where = await ctx.blocking(place)
         timeout = ctx.timeout * _MARGIN
         asked = f"migrations: {self.table} of {self.path if isinstance(where, Path) else where.where}"
         return await ask_database(

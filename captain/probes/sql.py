@@ -44,7 +44,7 @@ class SqlProbe(Probe):
     may not see is left out of the answer and said, never counted as zero.
     """
 
-    default_expect: ClassVar[tuple[str, ...]] = ("connected", "value in [true, 1]")
+    default_expect: ClassVar[tuple[str, ...]] = ("connected", "value == true")
     network: ClassVar[bool] = True
     errors: ClassVar[str] = (
         "on_error decides (unknown): not reached, refused, stopped for its time, an error of the statement; "
@@ -187,9 +187,10 @@ expect: value == 0"""
         return f"{self.engine} {self.path or f'${self.dsn_env}'}: {what}"
 
     async def measure(self, ctx: Context) -> Measurement:
+        # On a thread, because the library is loaded there.
+        place = await ctx.blocking(lambda: self._place(ctx))
         began = ctx.clock.monotonic()
         what = self.asks().partition(": ")[2]
-        place = self._place(ctx)
         asked = f"sql {self.path if isinstance(place, Path) else place.where}: {what}"
         around: dict[str, Any] = {"blocking": ctx.blocking, "root": ctx.root}
         timeout = ctx.timeout * _MARGIN

@@ -7,7 +7,6 @@ transaction is read-only besides, and the role should have no other rights.
 from __future__ import annotations
 
 import re
-from itertools import pairwise
 from typing import Literal
 
 from captain.errors import UsageError
@@ -47,6 +46,9 @@ _TOKENS: dict[Dialect, re.Pattern[str]] = {
         re.VERBOSE | re.DOTALL,
     ),
 }
+_LOCKS = re.compile(
+    r"\bfor (update|share|no key update|key share)\b|\block in share mode\b|\b(next|previous) value for\b"
+)
 # What does something to the server, its sessions, its files or its counters although it stands in a SELECT.
 _ACTS: dict[Dialect, re.Pattern[str]] = {
     "postgres": re.compile(
@@ -82,21 +84,12 @@ def reading(text: str, dialect: Dialect) -> str:
         raise UsageError("would be executed by EXPLAIN ANALYZE; leave ANALYZE out")
     if bare[0] != "explain" and "into" in bare:
         raise UsageError("writes what it reads somewhere (INTO)")
-    for one, next_one in pairwise(bare):
-        if (one, next_one) in _LOCKS:
-            raise UsageError(f"locks what it reads or counts on ({one.upper()} {next_one.upper()})")
+    if match := _LOCKS.search(" ".join(bare)):
+        raise UsageError(f"locks what it reads or counts on ({match.group().upper()})")
     for word in called:
         if _ACTS[dialect].fullmatch(word):
             raise UsageError(f"calls {word}, which does more than read")
     return text[:end].strip()
-
-
-_LOCKS = frozenset(
-    (
-        *(("for", "update"), ("for", "share"), ("for", "no"), ("for", "key"), ("lock", "in")),
-        *(("next", "value"), ("previous", "value")),
-    )
-)
 
 
 def _taken_apart(text: str, dialect: Dialect) -> tuple[list[tuple[str, bool]], set[str], int]:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from datetime import timedelta
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 from urllib.parse import quote
 
 from captain.blocking import Blocking
@@ -23,6 +23,8 @@ _STEPS = 20_000
 """Instructions of the virtual machine between two looks at the clock."""
 _LONGEST = 4 * 1024 * 1024
 """Bytes of one value."""
+_MOST = 16 * 1024 * 1024
+"""Bytes of one answer."""
 _PRAGMAS = frozenset(
     (
         *("application_id", "encoding", "foreign_key_check", "foreign_key_list", "freelist_count", "index_info"),
@@ -73,11 +75,23 @@ class Sqlite:
             statement = statement.replace("%s", "?").replace("%%", "%")
         try:
             with closing(self._connection.execute(statement, tuple(params))) as cursor:
-                rows = cursor.fetchmany(limit + 1)
+                rows = self._fetched(cursor, limit)
                 columns = tuple(column[0] for column in cursor.description or ())
         except sqlite3.Error as error:
             raise self._refused(error) from error
         return Answer(columns, tuple(rows[:limit]), more=len(rows) > limit)
+
+    def _fetched(self, cursor: sqlite3.Cursor, limit: int) -> list[tuple[Any, ...]]:
+        rows: list[tuple[Any, ...]] = []
+        size = 0
+        for row in cursor:
+            size += sum(len(value) for value in row if isinstance(value, str | bytes))
+            if size > _MOST:
+                raise SqlError(f"more than {_MOST // 1024**2} MiB came back, stopped there")
+            rows.append(row)
+            if len(rows) > limit:
+                break
+        return rows
 
     def _refused(self, error: sqlite3.Error) -> SqlError:
         if self._late:

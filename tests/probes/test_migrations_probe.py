@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import contextlib
 import dataclasses
 import json
@@ -15,11 +16,13 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+import captain
 from captain.errors import ProbeError
 from captain.measurement import Measurement
 from captain.probes.migrations import MigrationsProbe
 from captain.release import Release
 from captain.systems.migration_files import standing, ups, version_of, without_way_back
+from tests.docker_engine import Box
 from tests.migration_projects import Project, alembic_project, django_project
 from tests.postgres_server import PASSWORD, Postgres
 from tests.probes.sql_part import context, verdict
@@ -152,7 +155,7 @@ async def test_where_the_migrations_of_the_release_are_not_known_none_is_reversi
     deployed = await ask(django, around={"deployed_at": datetime.now(UTC)})
     assert judged(deployed, "irreversible == 0") == "unknown"
     gone = await ask(django, around=between("0" * 40, after))
-    assert judged(gone, "new_in_release == 0") == "unknown"
+    assert judged(gone, "new_in_release == 0") == judged(gone, "irreversible == 0") == "unknown"
     assert "new_in_release" not in gone.observed and any("no commit here" in note for note in gone.notes)
     before = django.commit()
     django.migration("0003_more", "migrations.RunPython(work)", "0002_once")
@@ -359,11 +362,33 @@ def test_a_step_that_cannot_be_is_refused_when_files_are_read() -> None:
         "needs .dsn_env.": {"tool": "table", "files": "*.sql", "engine": "sqlite", "dsn_env": "X"},
         "with tool: table only": {"tool": "django", "dsn_env": "X"},
         "has no effect without container": {"tool": "django", "host": "x"},
+        "is no pattern within": {"tool": "table", "files": "../*.sql", "dsn_env": "X"},
         "is not two commits": {"tool": "django", "range": "v1"},
         "is not the name of a table": {"tool": "table", "files": "*", "dsn_env": "X", "table": 'x"; drop'},
     }.items():
         with pytest.raises(ValidationError, match=sentence):
             MigrationsProbe.model_validate(keys)
+
+
+ECHO = """t=${3##*\\"mark\\": \\"}
+echo "noise ${t%%\\"*}{\\"known\\": 1, \\"unapplied\\": [\\"shop.0001\\"], \\"errors\\": {}}" """
+
+
+async def test_a_project_in_a_container_is_asked_there(docker_box: Box) -> None:
+    docker_box.start("web", Cmd=["sleep", "300"])
+    keys = {"tool": "django", "container": docker_box.name("web"), "run": ["sh", "-c", ECHO, "python"]}
+    probe = MigrationsProbe.model_validate({**keys, "host": docker_box.engine.host, "cwd": "/www"})
+    seen = await probe.measure(context(30))
+    assert seen.observed["plan"] == ["shop.0001"] and judged(seen) == "fail"
+    with pytest.raises(ProbeError, match="cannot start no-such-python"):
+        await probe.model_copy(update={"run": ("no-such-python",)}).measure(context(30))
+
+
+@pytest.mark.parametrize("tool", ["django", "alembic"])
+def test_what_runs_inside_a_project_is_understood_by_its_older_pythons(tool: str) -> None:
+    text = (Path(captain.__file__).parent / "systems" / "inside" / f"{tool}_migrations.py").read_text()
+    ast.parse(text, feature_version=(3, 8))
+    assert len(text) < 32 * 1024, "it is one argument of a program"
 
 
 def test_a_container_makes_it_active_and_is_shown_before_it_is_trusted() -> None:

@@ -58,7 +58,12 @@ async def test_a_database_that_answers_passes_by_itself(postgres_server: Postgre
 
 async def test_a_preset_and_a_number_pass_by_nothing(postgres_server: Postgres) -> None:
     assert judged(await ask(postgres_server.dsn(), preset="settings")) == "unknown"
-    assert judged(await ask(postgres_server.dsn(), query="select 0")) == "fail"
+    assert judged(await ask(postgres_server.dsn(), query="select 0")) != "pass"
+    assert (
+        judged(await ask(postgres_server.dsn(), query="select count(*) from pg_database where datname = 'postgres'"))
+        != "pass"
+    )
+    assert judged(await ask(postgres_server.dsn(), query="show wal_level"), 'value == "replica"') == "pass"
     assert judged(await ask(postgres_server.dsn(), query="select count(*) = 0 from pg_class")) == "fail"
     assert judged(await ask(postgres_server.dsn(), query="select null::bool")) == "unknown"
     assert judged(await ask(postgres_server.dsn(), query="select true where false")) == "unknown"
@@ -547,6 +552,49 @@ async def test_settings_are_shown_without_those_that_hold_passwords(postgres_ser
     assert judged(seen, 'settings["wal_level"] == "replica"', "pending_restart == 0") == "pass"
     settings = seen.observed["settings"]
     assert isinstance(settings, dict) and not {"primary_conninfo", "archive_command"} & settings.keys()
+
+
+def test_f13_a_server_that_counts_no_sessions_leaves_them_out() -> None:
+    """PostgreSQL before 14, which does not run here."""
+    from captain.systems.postgres_presets import sessions
+    from captain.systems.sql_answer import Answer, Question, Server
+
+    class Old:
+        server = Server(130000, "PostgreSQL 13.0", "shop", None, can_see_all=False, tls="none")
+
+        def ask(self, *_: Any) -> Answer:
+            return Answer(("sessions", "xact_commit"), ((None, 7),))
+
+    found = sessions(Old(), Question())  # type: ignore[arg-type]  # what is asked of it is all here
+    assert found.observed == {"xact_commit": 7} and "this server counts no sessions" in found.notes[0]
+
+
+def test_a_check_keeps_the_password_out_of_everything_it_writes(postgres_server: Postgres, tmp_path: Path) -> None:
+    (tmp_path / "captain.yaml").write_text(
+        "service: shop\nsecrets: [DATABASE_URL]\nenvironments: { staging: {} }\nchecklists: [go.yaml]\n"
+    )
+    (tmp_path / "go.yaml").write_text(
+        "checklist: go\ntitle: Go\nsections:\n  - id: pre\n    title: P\n    phase: pre\n    steps:\n"
+        "      - { id: up, title: Up, sql: { engine: postgres, dsn_env: DATABASE_URL } }\n"
+        "      - id: denied\n        title: D\n"
+        "        sql: { engine: postgres, dsn_env: DATABASE_URL, query: select * from pg_authid }\n"
+        "        expect: [row_count > 0]\n"
+    )
+    environ = {"PATH": os.defpath, "HOME": str(tmp_path), "PYTHONPATH": str(Path(__file__).parents[2])}
+    environ |= {"CAPTAIN_LOG": str(tmp_path / "log.sqlite"), "DATABASE_URL": postgres_server.dsn("plain")}
+    done = subprocess.run(
+        [sys.executable, "-m", "captain", "check", "go", "-e", "staging", "--format", "json"],
+        cwd=tmp_path,
+        env=environ,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    steps = {step["id"]: step["verdict"] for step in json.loads(done.stdout)["sections"][0]["steps"]}
+    assert (steps, done.returncode) == ({"up": "pass", "denied": "unknown"}, 3)
+    kept = done.stdout + done.stderr + (tmp_path / "log.sqlite").read_bytes().decode("latin1")
+    assert PASSWORD not in kept and "planted" not in kept
 
 
 def test_a_step_that_cannot_be_is_refused_when_files_are_read() -> None:

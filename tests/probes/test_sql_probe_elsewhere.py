@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import sqlite3
 import time
@@ -114,7 +115,7 @@ async def test_f36_mariadb_logs_nothing_slow_and_keeps_nothing_by_default(mariad
         mariadb_server.run("set global slow_query_log = off", "set global long_query_time = 10")
 
 
-async def test_f36_mariadb_without_a_certificate_has_no_tls() -> None:
+async def test_f36_mariadb_without_a_certificate_has_no_tls_and_its_end_is_told() -> None:
     with running_mariadb("--performance-schema=ON", tls=False) as server:
         plain = await asked(server.dsn(), preset="ssl")
         assert (plain.observed["ssl_on"], plain.observed["ssl_required"], plain.observed["tls"]) == (
@@ -124,6 +125,13 @@ async def test_f36_mariadb_without_a_certificate_has_no_tls() -> None:
         )
         assert plain.observed["plain_connections"] == 1
         assert "doesn't support it" in (await error_of(server.dsn(ssl_mode="REQUIRED"))).message
+        waiting = asyncio.ensure_future(error_of(server.dsn(), query="select sleep(20)"))
+        while not server.run("select 1 from information_schema.processlist where info like 'select sleep%'"):
+            await asyncio.sleep(0.02)
+        server.process.kill()
+        ended = await waiting
+        assert ended.fault == "unclear" and "Lost connection" in ended.message
+        server.process.wait(10)
 
 
 async def test_certificates_of_mariadb_are_verified_where_the_string_says_so(mariadb_server: Mariadb) -> None:
@@ -255,6 +263,9 @@ async def test_a_statement_over_a_file_ends_in_time_and_in_memory(file: Path) ->
     assert time.monotonic() - began < 1
     with pytest.raises(ProbeError, match="too big"):
         await ask_file(file, query="select hex(zeroblob(100000000))")
+    rows = "with recursive n as (select 1 i union all select i + 1 from n) select hex(zeroblob(1000000)) from n"
+    with pytest.raises(ProbeError, match="more than 16 MiB came back"):
+        await ask_file(file, query=rows)
     with contextlib.closing(sqlite3.connect(file, isolation_level=None)) as writer:
         writer.execute("begin exclusive")
         began = time.monotonic()
