@@ -54,40 +54,45 @@ async def run_program(
     env: Mapping[str, str],
     timeout: timedelta,
     limit: int = LIMIT,
-    stdin: bytes | None = None,
+    stdin: bytes | int | None = None,
+    stdout: int | None = None,
 ) -> Finished:
     """Run `argv` in a session of its own, without a terminal, and wait for its end.
+
+    `stdin` and `stdout` may be open file descriptors. They are closed here as soon as the program has them; what goes
+    through them is neither kept nor bounded.
 
     At the deadline and on cancellation the whole group gets TERM, then KILL. What it left running is killed as
     well: a probe leaves nothing behind. Raises ProgramError when it cannot be started.
     """
-    if not argv or any("\0" in part for part in argv):
-        raise ProgramError("cannot start a program: an argument holds a NUL character or there is none")
-    program = find_program(argv[0], cwd=cwd, env=env)
-    if not cwd.is_dir():
-        raise ProgramError(f"cannot start {argv[0]}: the folder {cwd} is not there", hint="check `cwd`")
     cookie = secrets.token_hex(8)
     loop = asyncio.get_running_loop()
     began = loop.time()
-    watch = _Watch(limit)
+    watch = _Watch(limit, {2} if stdout is not None else {1, 2})
     try:
-        transport, _ = await loop.subprocess_exec(
-            lambda: watch,
-            str(program),
-            *argv[1:],
-            stdin=subprocess.DEVNULL if stdin is None else subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            cwd=cwd,
-            env={**env, _COOKIE: cookie},
-            start_new_session=True,
-        )
-    except (OSError, ValueError) as error:
-        raise _cannot_start(argv[0], program, error) from error
+        program = _program(argv, cwd, env)
+        try:
+            transport, _ = await loop.subprocess_exec(
+                lambda: watch,
+                str(program),
+                *argv[1:],
+                stdin=stdin if isinstance(stdin, int) else subprocess.DEVNULL if stdin is None else subprocess.PIPE,
+                stdout=subprocess.PIPE if stdout is None else stdout,
+                stderr=subprocess.PIPE,
+                cwd=cwd,
+                env={**env, _COOKIE: cookie},
+                start_new_session=True,
+            )
+        except (OSError, ValueError) as error:
+            raise _cannot_start(argv[0], program, error) from error
+    finally:
+        for end in (stdin, stdout):
+            if isinstance(end, int):
+                os.close(end)
     tree = _Tree(transport.get_pid(), cookie)
     timed_out = False
     try:
-        if stdin is not None:
+        if isinstance(stdin, bytes):
             watch.give(transport.get_pipe_transport(0), stdin)
         await asyncio.wait([watch.exited], timeout=timeout.total_seconds())
         timed_out = not watch.exited.done()
@@ -114,6 +119,15 @@ async def run_program(
         truncated=any(kept.dropped for kept in watch.kept.values()),
         duration=timedelta(seconds=loop.time() - began),
     )
+
+
+def _program(argv: Sequence[str], cwd: Path, env: Mapping[str, str]) -> Path:
+    if not argv or any("\0" in part for part in argv):
+        raise ProgramError("cannot start a program: an argument holds a NUL character or there is none")
+    program = find_program(argv[0], cwd=cwd, env=env)
+    if not cwd.is_dir():
+        raise ProgramError(f"cannot start {argv[0]}: the folder {cwd} is not there", hint="check `cwd`")
+    return program
 
 
 class Kept:
@@ -148,12 +162,12 @@ class Kept:
 class _Watch(asyncio.SubprocessProtocol):
     """Hears what the program writes and when it ends."""
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int, piped: set[int]) -> None:
         loop = asyncio.get_running_loop()
         self.kept = {1: Kept(limit), 2: Kept(limit)}
         self.exited: asyncio.Future[None] = loop.create_future()
         self.drained: asyncio.Future[None] = loop.create_future()
-        self._open = {1, 2}
+        self._open = piped
 
     def give(self, pipe: asyncio.BaseTransport | None, data: bytes) -> None:
         if isinstance(pipe, asyncio.WriteTransport):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -59,10 +59,12 @@ async def fetch(
     ca_file: Path | None = None,
     verify: bool = True,
     limit: int = LIMIT,
+    take: Callable[[bytes], Awaitable[None]] | None = None,
 ) -> Reply:
     """Ask once on a fresh connection. `timeout` covers everything from the name to the last byte.
 
-    `ca_file` replaces the machine's certificate authorities. Raises ProbeError: fault `subject` where the other
+    `ca_file` replaces the machine's certificate authorities. `take` gets the body of a 2xx answer piece by piece,
+    undecoded and however long it is; `Reply.body` is empty then. Raises ProbeError: fault `subject` where the other
     side is to blame, `unclear` where it cannot be told, `instrument` where the question could not be put.
     """
     # httpx loads its own command line where click and rich are installed: 20 ms and 3 MB that nothing here uses.
@@ -70,7 +72,17 @@ async def fetch(
     sys.modules.setdefault("httpx._main", None)  # type: ignore[arg-type]
     from captain.http.ask import ask
 
-    return await ask(url, method, headers or {}, body, timeout=timeout, ca_file=ca_file, verify=verify, limit=limit)
+    return await ask(
+        url,
+        method,
+        headers or {},
+        body,
+        timeout=timeout,
+        ca_file=ca_file,
+        verify=verify,
+        limit=limit,
+        take=take,
+    )
 
 
 _ADDRESS = re.compile(r"(0x[0-9a-f]+|[0-9]+)(\.(0x[0-9a-f]+|[0-9]+)){0,3}\.?", re.IGNORECASE)

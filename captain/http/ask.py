@@ -7,7 +7,7 @@ import re
 import ssl
 import time
 import zlib
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import aclosing, asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -44,6 +44,7 @@ async def ask(
     ca_file: Path | None,
     verify: bool,
     limit: int,
+    take: Callable[[bytes], Awaitable[None]] | None = None,
 ) -> Reply:
     """As `captain.http.fetch`."""
     if (refused := refused_url(url)) is not None:
@@ -56,7 +57,7 @@ async def ask(
         asked = f"{method} {request.url}"
         async with asyncio.timeout(timeout.total_seconds()), _sent(request, wire, secured) as response:
             wire.phase = "body"
-            return await _read(response, wire, limit, asked)
+            return await _read(response, wire, limit, asked, take if response.is_success else None)
     except TimeoutError as error:
         raise timed_out(asked, wire.phase, timeout) from error
     except (httpx.InvalidURL, httpx.HTTPError, OSError, HeadTooLong, *_CORE_ERRORS) as error:
@@ -125,11 +126,20 @@ async def _sent(request: httpx.Request, wire: Wire, secured: ssl.SSLContext | No
             await response.aclose()
 
 
-async def _read(response: httpx.Response, wire: Wire, limit: int, asked: str) -> Reply:
+async def _read(
+    response: httpx.Response,
+    wire: Wire,
+    limit: int,
+    asked: str,
+    take: Callable[[bytes], Awaitable[None]] | None,
+) -> Reply:
     encoding = response.headers.get("content-encoding", "").strip().lower()
     decoder = _Decoder(encoding, limit)
     async with aclosing(cast(AsyncGenerator[bytes, None], response.aiter_raw())) as chunks:
         async for chunk in chunks:
+            if take is not None:
+                await take(chunk)
+                continue
             try:
                 more = decoder.feed(chunk)
             except zlib.error as error:
