@@ -6,7 +6,7 @@ import os
 import stat
 import time
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from fnmatch import fnmatchcase
 from pathlib import Path
 
@@ -23,13 +23,12 @@ _TOC = "toc.dat"
 class Folder:
     """The files and folders that `pattern`, an absolute path, means."""
 
-    def __init__(self, pattern: Path, blocking: Blocking, deadline: float) -> None:
+    def __init__(self, pattern: Path, blocking: Blocking, timeout: timedelta) -> None:
         self.name = str(pattern)
         self.unmounted = _unmounted_here
         self._pattern = pattern
         self._blocking = blocking
-        self._deadline = deadline
-        """Of time.monotonic()."""
+        self._deadline = time.monotonic() + timeout.total_seconds()
 
     async def listing(self) -> Listing:
         """Everything the pattern means. Raises ProbeError where the folder is not there or cannot be read."""

@@ -9,7 +9,7 @@ from typing import Any
 from captain.documents import parse_json
 from captain.systems.backup_listing import MOST, Item
 
-_BYTES = 16 * 1024 * 1024
+BYTES = 16 * 1024 * 1024
 _LATEST = 253402300799
 
 
@@ -18,7 +18,7 @@ def told(text: str) -> list[Item]:
 
     Raises ValueError with a sentence for anything else, a list that says it is cut included.
     """
-    document = parse_json(text, max_size=_BYTES)
+    document = parse_json(text, max_size=BYTES)
     if isinstance(document, dict):
         if document.get("IsTruncated") is True or document.get("NextToken") or document.get("NextContinuationToken"):
             raise ValueError("the list says that it is not complete")

@@ -25,9 +25,9 @@ _LIMIT = 16 * 1024 * 1024
 _TABLE = re.compile(rb"^(?:pg_restore: creating TABLE \"|\d+; \d+ \d+ TABLE (?!DATA))", re.MULTILINE)
 # What says something about the machine or the tool, not about the archive.
 _OURS = re.compile(
-    "unsupported version|does not support compression|not supported by this build|out of memory|too many open files"
-    "|no space left|out-of-order restore|out of order|could not connect|connection to server|server closed the"
-    "|permission denied|must be owner|must be superuser|frame requires too much memory|window size"
+    "unsupported version|does not support compression|not supported (by|in) this|out of memory|too many open files"
+    "|no space left|could not write|out-of-order restore|out of order|could not connect|connection to server"
+    "|server closed the|permission denied|must be owner|must be superuser|frame requires too much memory|window size"
 )
 
 

@@ -14,7 +14,7 @@ from email.utils import parsedate_to_datetime
 from pathlib import Path
 
 from captain.clock import Clock
-from captain.errors import ProbeError
+from captain.errors import Fault, ProbeError
 from captain.http import Reply, fetch
 from captain.measurement import Value
 from captain.safe import safe
@@ -191,7 +191,7 @@ class Bucket:
                 take=take,
             )
         except ProbeError as error:
-            fault = "instrument" if error.fault == "instrument" else "unclear"
+            fault: Fault = "instrument" if error.fault == "instrument" else "unclear"
             raise ProbeError(error.message, fault=fault, hint=error.hint or "check `endpoint`") from error
         if reply.status != 200 and reply.status not in also:
             raise _refused(f"{method} {safe(reply.url, 300)}", reply, where)

@@ -1,0 +1,346 @@
+"""The kind `backup`: a list of backups, and the newest of them read to its end or restored."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import shlex
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Annotated, ClassVar, Literal, TypedDict
+
+from pydantic import AfterValidator, Field, model_validator
+
+from captain.effects import Program
+from captain.errors import ProbeError, ProgramError
+from captain.fields import Bool, Duration, EnvName, Run, Text, wrong
+from captain.http import refused_url
+from captain.measurement import Measurement, Value
+from captain.probes import TEXT, Context, Probe, Safety, probe
+from captain.safe import safe
+from captain.systems.backup_check import Drill, drill, read, settle, told_digest
+from captain.systems.backup_folder import Folder
+from captain.systems.backup_listing import Item, Listing, sort_out, summary
+from captain.systems.dump_layers import Reading
+from captain.systems.pg_archive import Tools
+from captain.systems.pg_scratch import Server
+from captain.systems.s3 import Bucket, Where
+from captain.systems.sigv4 import Key
+
+_MARGIN = 0.9
+"""Share of the attempt's time that asking may take, so that its own sentence comes before the attempt's end."""
+_LISTING = 0.5
+"""Share of it that the list alone may take."""
+_SETTLED = timedelta(seconds=10)
+"""How long a file on disk must have been left alone to be finished."""
+_SHOWN = 50
+_BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,254}(/.*)?", re.DOTALL)
+_LOOPBACK = re.compile(r"http://(127\.|localhost[:/]|localhost$|\[::1\])")
+_OF_SOURCE = {
+    "file": ("path",),
+    "s3": ("prefix", "endpoint", "region", "key_id_env", "secret_key_env", "token_env", "anonymous", "ca_file"),
+    "command": ("run", "cwd", "env"),
+}
+
+
+def _pattern(value: str) -> str:
+    if "**" in value or "\0" in value:
+        raise wrong("takes * ? [ ] within one part of the path; ** is not known here")
+    return value
+
+
+def _endpoint(value: str) -> str:
+    if "${{" not in value and (refused := refused_url(value)) is not None:
+        raise wrong(refused)
+    return value
+
+
+def _prefix(value: str) -> str:
+    if "${{" not in value and not _BUCKET.fullmatch(value):
+        raise wrong("begins with the name of a bucket: BUCKET/KEY-PREFIX")
+    return value
+
+
+@probe("backup")
+class BackupProbe(Probe):
+    """Is there a fresh backup, and can it be read to its end?
+
+    The newest backup is read whole, on disk or straight from the bucket, never kept: an archive of pg_dump goes
+    through pg_restore to /dev/null (its list of contents alone proves nothing: a cut archive still has it), a text
+    dump must end with the line that says it is complete, gzip, bzip2, xz and zstd must end properly, an SQLite file
+    must pass its integrity check, and a SHA-256 in a file beside it (`.sha256`) or in the object's metadata must fit.
+    What captain cannot tell, such as an encrypted backup without a digest, leaves `valid` out.
+
+    S3 is asked with GET and HEAD and only with the key that the file names; `public` is measured with requests that
+    carry no key. For other stores, and for what only their own tools can see (object lock, another account), let
+    `source: command` or the kind `command` ask them: `run: [aws, s3api, list-objects-v2, …]`.
+
+    `verify: restore` is a drill: pg_restore runs what the dump holds in a new database `captain_scratch_…` of the
+    server that scratch_dsn_env leads to, which is dropped afterwards. Give it a role that may create databases and
+    nothing else, best on a server of its own.
+    """
+
+    default_expect: ClassVar[tuple[str, ...]] = (
+        "count > 0",
+        'newest_age <= duration("26h")',
+        "newest_size >= 1024",
+        "valid",
+    )
+    network: ClassVar[bool] = True
+    errors: ClassVar[str] = (
+        "on_error decides (unknown): the storage does not answer or in time; unknown: no folder, an unmounted drive, "
+        "no such bucket, no right to list, nothing below a prefix nor beside it, a program that lists none"
+    )
+    timeout: ClassVar[timedelta] = timedelta(minutes=5)
+    more_than_reading: ClassVar[str] = "`verify: restore` is a drill: it creates a scratch database and drops it"
+    example: ClassVar[str] = """\
+id: backups-verified
+title: Database backups verified
+backup: { source: file, path: '/var/backups/shop/*.dump', engine: postgres }
+expect: ['valid', 'newest_age <= duration("26h")', 'size_ratio >= 0.5 && size_ratio <= 2.0']"""
+
+    source: Literal["file", "s3", "command"] = "file"
+    """Where the backups lie: on disk, in a bucket, or where a program lists them."""
+    path: Annotated[Text, AfterValidator(_pattern)] | None = None
+    """file: a folder, or a pattern such as `/var/backups/*/shop-*.dump`, relative to the folder of captain.yaml."""
+    prefix: Annotated[Text, AfterValidator(_prefix)] | None = None
+    """s3: BUCKET/KEY-PREFIX."""
+    pattern: Text | None = None
+    """Only backups whose last part of the name fits, as `*.dump`."""
+    endpoint: Annotated[Text, AfterValidator(_endpoint)] | None = None
+    """s3: the URL of the server, default Amazon's in the region."""
+    region: Text = "us-east-1"
+    """s3: the region the bucket lies in."""
+    key_id_env: EnvName = "AWS_ACCESS_KEY_ID"
+    """s3: the secret that holds the id of the access key."""
+    secret_key_env: EnvName = "AWS_SECRET_ACCESS_KEY"
+    """s3: the secret that holds the key itself."""
+    token_env: EnvName | None = None
+    """s3: the secret that holds the session token of a temporary key."""
+    anonymous: Bool = False
+    """s3: ask without a key."""
+    ca_file: Text | None = None
+    """s3: certificate authorities to trust instead of the machine's, a PEM file."""
+    run: Run | None = None
+    """command: prints `[{"key": …, "modified": "2026-11-23T03:04:11Z", "size": …}]`, or as `aws s3api` does."""
+    cwd: Text = "."
+    """command: the folder it is started in, relative to the one of captain.yaml."""
+    env: Mapping[EnvName, Text] = Field(default_factory=dict)
+    """command: variables it is given; may hold `${{ secrets.NAME }}`."""
+    engine: Literal["postgres", "mysql", "sqlite", "file"] = "file"
+    """Whose dump it must be; `file` takes any."""
+    verify: Literal["none", "list", "read", "restore"] = "read"
+    """How far the newest is looked into; `none` with source command, where captain cannot read it."""
+    window: Duration = timedelta(days=7)
+    """The time in which gap_max looks for gaps."""
+    scratch_dsn_env: EnvName | None = None
+    """The secret with a connection string to the PostgreSQL server in which a drill restores."""
+    dsn_env: EnvName | None = None
+    """The secret with a connection string to the database that was backed up, to compare a restore with."""
+    key_tables: tuple[Text, ...] = ()
+    """Tables whose rows are counted after a restore: `orders` or `shop.orders`."""
+
+    class Observes(TypedDict, total=False):
+        """What lies there, and what reading the newest showed."""
+
+        count: Annotated[int, "backups, without those still being written"]
+        unfinished: Annotated[int, "files still being written: touched within 10 s, or named .part, .tmp and the like"]
+        newest_key: Annotated[str, "the newest backup's name"]
+        newest_at: Annotated[datetime, "when it was last written"]
+        newest_age: Annotated[timedelta, "time since then, by the storage's clock where it tells it"]
+        newest_size: Annotated[int, "its bytes"]
+        min_size: Annotated[int, "bytes of the smallest"]
+        size_ratio: Annotated[float, "size of the newest to the median of the seven before it; of at least three"]
+        gap_max: Annotated[timedelta, "the longest time within window without a new backup, until now"]
+        valid: Annotated[bool, "the newest was read, or restored, to its end and is whole"]
+        format: Annotated[str, 'what it is, as in "postgres custom" or "postgres text in gzip"']
+        sha256: Annotated[str, "its digest, where all of it was read"]
+        sha256_match: Annotated[bool, "its digest is the one in the file beside it or in its metadata"]
+        tables: Annotated[int, "tables in an archive of pg_dump, an SQLite file or a restored database"]
+        encrypted: Annotated[bool, "s3: the newest is encrypted by the server, as it says"]
+        versioned: Annotated[bool, "s3: the bucket keeps old versions"]
+        public: Annotated[bool, "s3: without a key the bucket can be listed or the newest read, from here"]
+        region: Annotated[str, "s3: where the bucket says it lies"]
+        restore: Annotated[timedelta, "drill: time to restore it"]
+        table_diff: Annotated[int, "drill: tables that did not come back; of the source with dsn_env, else of the dump"]
+        restored_rows_ratio: Annotated[float, "drill: the smallest share of rows of key_tables that came back"]
+        cleaned_up: Annotated[bool, "drill: the scratch database is gone"]
+
+    @model_validator(mode="after")
+    def _fitting(self) -> BackupProbe:
+        needed = _OF_SOURCE[self.source][0]
+        if getattr(self, needed) is None:
+            raise wrong(f"source {self.source} needs `{needed}`")
+        for source, names in _OF_SOURCE.items():
+            if source != self.source and (odd := sorted({*names} & self.model_fields_set)):
+                raise wrong(f"`{odd[0]}` belongs to source {source}")
+        if self.source == "command" and "verify" in self.model_fields_set and self.verify != "none":
+            raise wrong("captain cannot read what a program lists; leave `verify` out")
+        if self.verify == "restore" and self.scratch_dsn_env is None:
+            raise wrong("`verify: restore` needs `scratch_dsn_env`")
+        if self.verify == "restore" and self.engine not in ("postgres", "file"):
+            raise wrong("only dumps of PostgreSQL are restored here; leave `verify: restore` out")
+        return self
+
+    @property
+    def safety(self) -> Safety:
+        return "drill" if self.verify == "restore" else "read"
+
+    def asks(self) -> str:
+        if self.source == "command":
+            said = self.run if isinstance(self.run, str) else shlex.join(self.run or ())
+            return f"backups that {said} lists"
+        where = self.path if self.source == "file" else f"s3://{self.prefix}"
+        if self.source == "s3" and self.endpoint is not None:
+            where = f"{where} at {self.endpoint}"
+        named = f" named {self.pattern}" if self.pattern is not None else ""
+        return f"backups in {where}{named}"
+
+    def programs(self) -> tuple[Program, ...]:
+        return () if self.run is None else (Program(self.run, self.cwd, tuple(sorted(self.env))),)
+
+    async def measure(self, ctx: Context) -> Measurement:
+        loop = asyncio.get_running_loop()
+        began, seconds = loop.time(), ctx.timeout.total_seconds() * _MARGIN
+        end = began + seconds
+        asked = self.asks()
+        place = self._place(ctx, end)
+        try:
+            async with asyncio.timeout_at(end if self.verify == "none" else began + seconds * _LISTING):
+                listing = await (self._told(ctx) if place is None else place.listing())
+        except TimeoutError as error:
+            told = f"{safe(asked, 300)}: the list did not come in time"
+            raise ProbeError(told, fault="unclear", hint="give the step more `timeout`") from error
+        now = listing.now or ctx.clock.now()
+        settled = now - _SETTLED if self.source == "file" else None
+        kept = sort_out(listing.items, self.pattern, settled)
+        observed = summary(kept.backups, now, self.window) | {"unfinished": len(kept.unfinished)}
+        notes = [*self._remarks(), *listing.notes]
+        if kept.unfinished:
+            notes.append(f"not counted, still being written: {safe(kept.unfinished[0].key, 200)}")
+        if kept.backups and place is not None:
+            await self._look_into(ctx, place, kept.backups[0], end, observed, notes)
+        shown = [{"key": one.key, "modified": one.modified.isoformat(), "size": one.size} for one in kept.backups]
+        body = json.dumps(shown[:_SHOWN], indent=1, ensure_ascii=False)
+        return Measurement(
+            observed=observed,
+            asked=asked,
+            body=ctx.clip(body),
+            truncated=len(shown) > _SHOWN or len(body) > TEXT,
+            notes=tuple(notes),
+        )
+
+    def _place(self, ctx: Context, end: float) -> Folder | Bucket | None:
+        """None where only a program knows it."""
+        if self.source == "file":
+            return Folder(Path(ctx.root / (self.path or ".")), ctx.blocking, ctx.timeout)
+        if self.source == "command":
+            return None
+        key = None
+        if not self.anonymous:
+            token = None if self.token_env is None else ctx.secret(self.token_env)
+            key = Key(ctx.secret(self.key_id_env), ctx.secret(self.secret_key_env), token)
+        bucket, _, prefix = (self.prefix or "").partition("/")
+        endpoint = self.endpoint or f"https://s3.{self.region}.amazonaws.com"
+        ca_file = None if self.ca_file is None else ctx.root / self.ca_file
+        return Bucket(Where(endpoint, self.region, bucket, prefix, key, ca_file), ctx.clock, end, ctx.timeout)
+
+    def _remarks(self) -> list[str]:
+        """What somebody should know before anything was read."""
+        if (self.endpoint or "").startswith("http://") and not _LOOPBACK.match(self.endpoint or ""):
+            return ["the endpoint has no TLS: whoever is on the way can read and change the backups"]
+        if self.source == "command":
+            return ["only listed: captain cannot read what a program lists, so `valid` is not observed"]
+        return []
+
+    async def _told(self, ctx: Context) -> Listing:
+        from captain.effects.program import probe_environ, run_program
+        from captain.systems.backup_told import BYTES, told
+
+        program = self.programs()[0]
+        name = safe(shlex.join(program.argv), 300)
+        try:
+            done = await run_program(
+                program.argv,
+                cwd=ctx.root / self.cwd,
+                env=probe_environ(ctx.environ, self.env),
+                timeout=ctx.timeout * _MARGIN * 0.9,
+                limit=BYTES,
+            )
+        except ProgramError as error:
+            raise ProbeError(error.message, hint=error.hint) from error
+        if done.timed_out:
+            raise ProbeError(f"{name}: did not end in time and was stopped", fault="unclear")
+        if done.exit_code != 0:
+            lines = done.stderr.decode("utf-8", "replace").strip().splitlines()
+            ended = f"exit {done.exit_code}" if done.signal is None else f"ended by {done.signal}"
+            raise ProbeError(f"{name}: {ended}{f': {safe(lines[-1], 200)}' if lines else ''}", fault="unclear")
+        try:
+            if done.truncated:
+                raise ValueError("it printed more than captain reads")
+            return Listing(tuple(told(done.stdout.decode("utf-8", "replace"))))
+        except ValueError as error:
+            raise ProbeError(f"{name}: {error}", hint="print [{key, modified, size}] as JSON") from error
+
+    async def _look_into(
+        self,
+        ctx: Context,
+        place: Folder | Bucket,
+        newest: Item,
+        end: float,
+        observed: dict[str, Value],
+        notes: list[str],
+    ) -> None:
+        """Adds what the newest shows. What cannot be found out of it is left out: the list stands all the same."""
+        told: str | None = None
+        if isinstance(place, Bucket):
+            facts, unknown, told = await place.facts(newest)
+            observed |= facts
+            notes += unknown
+        if self.verify == "none":
+            return
+        name = safe(newest.key, 200)
+        tools = Tools(ctx.environ, end, ("--list",) if self.verify == "list" else ("--file=/dev/null",))
+        try:
+            async with asyncio.timeout_at(None if self.verify == "restore" else end):
+                digest = await told_digest(place, newest) or (told or "").lower() or None
+                if self.verify == "restore":
+                    done = await self._drilled(ctx, place, newest, tools)
+                else:
+                    found = await read(place, newest, tools, ctx.blocking, on_disk=isinstance(place, Folder))
+                    done = Drill(found)
+        except TimeoutError:
+            notes.append(f"{name}: reading it did not end in time; give the step more `timeout`")
+            return
+        except ProbeError as error:
+            if self.verify == "restore":
+                raise
+            notes.append(f"{name}: {error.message}{f'; {error.hint}' if error.hint else ''}")
+            return
+        self._settle(done, digest, name, observed, notes)
+
+    async def _drilled(self, ctx: Context, place: Folder | Bucket, newest: Item, tools: Tools) -> Drill:
+        scratch_name = self.scratch_dsn_env or ""
+        scratch = Server(ctx.secret(scratch_name), scratch_name)
+        source = None if self.dsn_env is None else Server(ctx.secret(self.dsn_env), self.dsn_env)
+        return await drill(
+            place, newest, tools, ctx.blocking, scratch=scratch, source=source, key_tables=self.key_tables
+        )
+
+    def _settle(self, done: Drill, digest: str | None, name: str, observed: dict[str, Value], notes: list[str]) -> None:
+        found: Reading = done.reading
+        valid, why, fits = settle(found, digest, self.engine)
+        known: dict[str, Value] = {
+            "valid": valid,
+            "format": f"{found.format}{f' in {found.packed}' if found.packed else ''}" if found.format else None,
+            "sha256": found.sha256 or None,
+            "sha256_match": fits,
+            "tables": found.tables,
+        }
+        observed |= {key: value for key, value in known.items() if value is not None}
+        observed |= done.observed
+        if why:
+            notes.append(f"{name}: {why}")
+        notes += done.notes
