@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 
@@ -22,6 +22,8 @@ from tests.requirements import need
 KEY_ID = "AKIAEXAMPLE"
 SECRET = "planted/s3cret@bucket"
 """Nothing that captain shows may hold it."""
+
+OWNER = "AWS4-HMAC-SHA256 Credential=test/20260101/us-east-1/s3/aws4_request, SignedHeaders=host, Signature=0"
 
 
 @dataclass
@@ -36,7 +38,8 @@ class S3Server:
         return f"http://127.0.0.1:{self.port}"
 
     def call(self, method: str, path: str, body: bytes = b"", **headers: str) -> tuple[int, bytes]:
-        """One request without a signature."""
+        """One request in the owner's name, whose signature nobody checks unless `guarded`."""
+        headers.setdefault("Authorization", OWNER)
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
         with contextlib.closing(connection):
             connection.request(method, path, body, {name.replace("_", "-"): value for name, value in headers.items()})
@@ -70,15 +73,12 @@ class S3Server:
             self.call("POST", "/moto-api/reset-auth", b"inf")
 
     def _iam(self, action: str, **parameters: str) -> str:
-        from urllib.parse import urlencode
-
         status, body = self.call(
             "POST",
             "/",
             urlencode({"Action": action, "Version": "2010-05-08", **parameters}).encode(),
             Content_Type="application/x-www-form-urlencoded",
-            Authorization="AWS4-HMAC-SHA256 Credential=test/20260101/us-east-1/iam/aws4_request, SignedHeaders=host, "
-            "Signature=0",
+            Authorization=OWNER.replace("/s3/", "/iam/"),
         )
         assert status == 200, body
         return body.decode()
@@ -124,8 +124,3 @@ def _until_it_answers(server: S3Server, log: Path) -> None:
             time.sleep(0.05)
         else:
             return
-
-
-def secrets_of(_: Any = None) -> dict[str, str]:
-    """A key that a server which checks nothing takes."""
-    return {"AWS_ACCESS_KEY_ID": KEY_ID, "AWS_SECRET_ACCESS_KEY": SECRET}

@@ -37,7 +37,7 @@ _SETTLED = timedelta(seconds=10)
 """How long a file on disk must have been left alone to be finished."""
 _SHOWN = 50
 _BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,254}(/.*)?", re.DOTALL)
-_LOOPBACK = re.compile(r"http://(127\.|localhost[:/]|localhost$|\[::1\])")
+_LOOPBACK = re.compile(r"http://(127(\.\d+){3}|localhost|\[::1\])(:\d+)?/?")
 _OF_SOURCE = {
     "file": ("path",),
     "s3": ("prefix", "endpoint", "region", "key_id_env", "secret_key_env", "token_env", "anonymous", "ca_file"),
@@ -249,7 +249,7 @@ expect: ['valid', 'newest_age <= duration("26h")', 'size_ratio >= 0.5 && size_ra
 
     def _remarks(self) -> list[str]:
         """What somebody should know before anything was read."""
-        if (self.endpoint or "").startswith("http://") and not _LOOPBACK.match(self.endpoint or ""):
+        if (self.endpoint or "").startswith("http://") and not _LOOPBACK.fullmatch(self.endpoint or ""):
             return ["the endpoint has no TLS: whoever is on the way can read and change the backups"]
         if self.source == "command":
             return ["only listed: captain cannot read what a program lists, so `valid` is not observed"]

@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from captain.blocking import Blocking
 from captain.systems import dump_format as formats
-from captain.systems.dump_layers import Enough, Layer, Other, Reading, Text, Unpacked, Unreadable
+from captain.systems.dump_layers import Enough, Layer, Other, PlainTar, Reading, Text, Unpacked, Unreadable
 from captain.systems.pg_archive import Archive, Tools, Zstd
 
 __all__ = ["Enough", "Reader", "Reading", "Tools"]
@@ -79,6 +79,8 @@ class Reader:
         if found.format != formats.EMPTY and self._tools.lists:
             found.why = "only its beginning was looked at"
             raise Enough
+        if found.format == formats.PLAIN_TAR:
+            return self._keep(PlainTar(found))
         return self._keep(Text(found) if found.format in formats.TEXTS else Other(found))
 
     def _keep(self, layer: _L) -> _L:

@@ -15,7 +15,8 @@ Engine = Literal["postgres", "mysql", "sqlite", "file"]
 
 CUSTOM, TAR, FOLDER = "postgres custom", "postgres tar", "postgres directory"
 TEXT, CLUSTER, MYSQL = "postgres text", "postgres cluster text", "mysql text"
-SQLITE, ENCRYPTED, UNKNOWN, EMPTY = "sqlite", "encrypted", "unknown", "empty"
+SQLITE, PLAIN_TAR = "sqlite", "tar"
+ENCRYPTED, UNKNOWN, EMPTY = "encrypted", "unknown", "empty"
 
 ARCHIVES = (CUSTOM, TAR, FOLDER)
 TEXTS = (TEXT, CLUSTER, MYSQL)
@@ -37,8 +38,8 @@ _LAST = {
     CLUSTER: re.compile(rb"-- PostgreSQL database cluster dump complete"),
     MYSQL: re.compile(rb"-- Dump completed( on [\d: -]+)?"),
 }
-# What pg_dump and pg_dumpall write around that line, newer ones also behind it.
-_AROUND = re.compile(rb"(--)?|\\(un)?restrict \w+")
+_RESTRICT = re.compile(rb"^\\restrict (\w+)\r?$", re.MULTILINE)
+_UNRESTRICT = re.compile(rb"\\unrestrict (\w+)")
 
 
 def packing(head: bytes) -> Packing | None:
@@ -52,8 +53,8 @@ def recognise(head: bytes) -> str:
         return EMPTY
     if head.startswith(b"PGDMP"):
         return CUSTOM
-    if head[257:262] == b"ustar" and head[:100].rstrip(b"\0") == b"toc.dat":
-        return TAR
+    if head[257:262] == b"ustar":
+        return TAR if head[:100].rstrip(b"\0") == b"toc.dat" else PLAIN_TAR
     if head.startswith(b"SQLite format 3\0"):
         return SQLITE
     if head.startswith(_CLOSED):
@@ -74,14 +75,16 @@ def engine_of(format_: str) -> Engine | None:
     return _ENGINES.get(format_)
 
 
-def complete(tail: bytes, format_: str) -> bool:
-    """Whether a text dump says at its end that it is complete. `tail` are its last bytes.
+def complete(head: bytes, tail: bytes, format_: str) -> bool:
+    """Whether a text dump says at its end that it is complete. `head` and `tail` are its first and last bytes.
 
-    The line must be the last one that says anything: a dump of several databases holds it once for each.
+    The line must be the last one that says anything: a dump of several databases holds it once for each. Newer
+    pg_dump closes behind it, with the same word, what it opened at the beginning.
     """
-    for line in reversed(tail[-TAIL:].splitlines()):
-        if _LAST[format_].fullmatch(line.strip()):
-            return True
-        if not _AROUND.fullmatch(line.strip()):
+    lines = [line.strip() for line in tail[-TAIL:].splitlines() if line.strip() not in (b"", b"--")]
+    opened = _RESTRICT.search(head) if format_ == TEXT else None
+    if opened is not None and lines:
+        closed = _UNRESTRICT.fullmatch(lines.pop())
+        if closed is None or closed[1] != opened[1]:
             return False
-    return False
+    return bool(lines) and _LAST[format_].fullmatch(lines[-1]) is not None

@@ -10,6 +10,7 @@ from typing import Protocol
 
 from captain.blocking import Blocking
 from captain.systems import dump_format as formats
+from captain.systems.tar_end import TarEnd
 
 _PIECE = 1024 * 1024
 """Bytes that one step of unpacking may make."""
@@ -60,13 +61,15 @@ class Text:
 
     def __init__(self, reading: Reading) -> None:
         self._reading = reading
+        self._head = b""
         self._tail = b""
 
     async def feed(self, data: bytes) -> None:
+        self._head += data[: formats.HEAD - len(self._head)]
         self._tail = (self._tail + data[-formats.TAIL :])[-formats.TAIL :]
 
     async def end(self) -> None:
-        if not formats.complete(self._tail, self._reading.format):
+        if not formats.complete(self._head, self._tail, self._reading.format):
             raise Unreadable("it does not end with the line that says it is complete: it was cut off")
         self._reading.intact = True
 
@@ -96,6 +99,28 @@ class Other:
         else:
             # Every packing holds a checksum to its end.
             found.intact = True
+
+    async def close(self) -> None:
+        pass
+
+
+class PlainTar:
+    """A tar archive of files."""
+
+    def __init__(self, reading: Reading) -> None:
+        self._reading = reading
+        self._tar = TarEnd()
+
+    async def feed(self, data: bytes) -> None:
+        self._tar.feed(data)
+
+    async def end(self) -> None:
+        if self._tar.malformed:
+            self._reading.why = "it holds what captain cannot follow to the end of the tar archive"
+        elif not self._tar.complete:
+            raise Unreadable("the tar archive does not reach its end: it was cut off")
+        else:
+            self._reading.intact = True
 
     async def close(self) -> None:
         pass

@@ -17,8 +17,10 @@ from pathlib import Path
 from captain.effects.program import Finished, probe_environ, run_program
 from captain.errors import ProgramError
 from captain.safe import safe
+from captain.systems.dump_format import TAR
 from captain.systems.dump_layers import Enough, Layer, Reading, Unreadable
 from captain.systems.pipe import Closed, FromProgram, ToProgram
+from captain.systems.tar_end import TarEnd
 
 _LIMIT = 16 * 1024 * 1024
 """Bytes kept of what pg_restore says: one line for each object of the archive."""
@@ -78,15 +80,21 @@ class Archive:
     def __init__(self, reading: Reading, tools: Tools) -> None:
         self._reading = reading
         self._tools = tools
+        self._tar = TarEnd() if reading.format == TAR else None
         self._program = _Fed(tools, tools.restore())
 
     async def feed(self, data: bytes) -> None:
+        if self._tar is not None:
+            self._tar.feed(data)
         if not await self._program.write(data) and self._tools.lists:
             await self.end()
             raise Enough
 
     async def end(self) -> None:
-        judge(self._reading, await self._program.end(), self._tools)
+        ended = await self._program.end()
+        if self._tar is not None and not self._tar.complete and not self._tools.lists:
+            raise Unreadable("the tar archive does not reach its end: it was cut off")
+        judge(self._reading, ended, self._tools)
 
     async def close(self) -> None:
         await self._program.close()
