@@ -22,7 +22,7 @@ from captain.systems.dump_layers import Enough, Layer, Reading, Unreadable
 from captain.systems.pipe import Closed, FromProgram, ToProgram
 from captain.systems.tar_end import TarEnd
 
-_LIMIT = 16 * 1024 * 1024
+_LIMIT = 4 * 1024 * 1024
 """Bytes kept of what pg_restore says: one line for each object of the archive."""
 _TABLE = re.compile(rb"^(?:pg_restore: creating TABLE \"|\d+; \d+ \d+ TABLE (?!DATA))", re.MULTILINE)
 # What says something about the machine or the tool, not about the archive.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 import secrets
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from psycopg import AsyncConnection
 
 PREFIX = "captain_scratch_"
+_RELAY = re.compile(r'^(connection failed: )?connection to server at "[^"]*"( \([^)]*\))?, port \d+ failed: ')
 _MOST_TABLES = 100_000
 _TABLES = f"""
 select format('%I.%I', n.nspname, c.relname) from pg_class c join pg_namespace n on n.oid = c.relnamespace
@@ -193,8 +195,9 @@ def missing(restored: Iterable[str], source: Iterable[str]) -> list[str]:
 
 
 def _explained(way: Relay, error: Exception, name: str | None) -> ProbeError:
-    """The first line of what libpq says; it never holds a password."""
-    told = way.explain(Exception(str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__))
+    """The first line of what libpq says, without the relay's address; it never holds a password."""
+    lines = str(error).strip().splitlines()
+    told = way.explain(Exception(_RELAY.sub("", lines[0]) if lines else type(error).__name__))
     if name is None or told.hint:
         return told
     return ProbeError(told.message, fault=told.fault, hint=f"check {name}")

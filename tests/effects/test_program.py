@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import sys
 import time
@@ -17,6 +18,7 @@ from hypothesis import strategies as st
 from captain.effects.environ import action_environ, find_program, probe_environ
 from captain.effects.program import Finished, Kept, run_program
 from captain.errors import ProgramError
+from captain.systems.pipe import Closed, FromProgram, ToProgram
 
 ENV = {"PATH": os.environ["PATH"]}
 LONG = timedelta(seconds=20)
@@ -133,6 +135,36 @@ async def test_row_18_a_background_job_is_ended_with_its_parent(tmp_path: Path) 
     done = await run_program(["sh", "-c", "sleep 60 & echo $!"], cwd=tmp_path, env=ENV, timeout=LONG)
     assert done.exit_code == 0
     assert until(lambda: gone(int(done.stdout)))
+
+
+async def test_a_program_may_stand_between_two_pipes_of_the_caller(tmp_path: Path) -> None:
+    to, fro = ToProgram(), FromProgram()
+    sent = os.urandom(300_000)
+    came = bytearray()
+
+    async def write() -> None:
+        for at in range(0, len(sent), 70_000):
+            await to.write(sent[at : at + 70_000])
+        to.close()
+
+    async def read() -> None:
+        async for data in fro.chunks():
+            came.extend(data)
+
+    going = run_program(["cat"], cwd=tmp_path, env=ENV, timeout=LONG, stdin=to.end, stdout=fro.end)
+    done, _, _ = await asyncio.gather(going, write(), read())
+    fro.close()
+    assert done.exit_code == 0 and came == sent
+
+
+async def test_a_program_that_stops_reading_or_cannot_start_closes_its_ends(tmp_path: Path) -> None:
+    for argv in (["true"], ["no-such-program-here"]):
+        to = ToProgram()
+        with contextlib.suppress(ProgramError):
+            await run_program(argv, cwd=tmp_path, env=ENV, timeout=LONG, stdin=to.end)
+        with pytest.raises(Closed):
+            await to.write(b"x" * 300_000)
+        to.close()
 
 
 async def test_row_19_there_is_no_stdin_and_no_terminal(tmp_path: Path) -> None:

@@ -59,6 +59,26 @@ def secured(authority: trustme.CA, *names: str, **more: Any) -> ssl.SSLContext:
 # --- what comes back -------------------------------------------------------------------------------------------------
 
 
+async def test_a_body_longer_than_the_limit_can_be_taken_piece_by_piece(servers: Any) -> None:
+    pieces: list[bytes] = []
+
+    async def take(piece: bytes) -> None:
+        pieces.append(piece)
+
+    body = os.urandom(3 * LIMIT)
+    reply = await ask(servers.answer(answer(body)).url, take=take)
+    assert b"".join(pieces) == body and max(map(len, pieces)) <= 128 * 1024
+    assert (reply.status, reply.body, reply.truncated) == (200, b"", False)
+
+
+async def test_what_a_server_says_instead_of_the_body_is_kept(servers: Any) -> None:
+    async def take(piece: bytes) -> None:
+        raise AssertionError(piece)
+
+    reply = await ask(servers.answer(answer(b"denied", status="403 Forbidden")).url, take=take)
+    assert (reply.status, reply.body) == (403, b"denied")
+
+
 async def test_an_answer_comes_with_everything_a_condition_may_ask(servers: Any) -> None:
     server = servers.answer(answer(b'{"status": "ok"}', "Content-Type: application/json", "X-Version: 1.4.0"))
     reply = await ask(f"{server.url}/healthz?full=1")

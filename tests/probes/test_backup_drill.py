@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import signal
 import time
 from collections.abc import Iterator
@@ -18,6 +19,7 @@ from tests.dumps import DATABASE, ROWS, Dumps, rested
 from tests.hostile_server import HostileServer
 from tests.postgres_server import PASSWORD, Postgres, running_postgres
 from tests.probes.backup_asking import ask, verdict
+from tests.s3_server import KEY_ID, SECRET, S3Server
 
 EXPECT = ("valid", "table_diff == 0", "restored_rows_ratio >= 0.99", "cleaned_up")
 
@@ -145,15 +147,16 @@ def test_a_string_that_is_none_is_not_repeated(dsn: str) -> None:
 
 async def test_over_tls_the_name_of_the_server_is_verified(dumps: Dumps, secrets: dict[str, str]) -> None:
     server = dumps.server
-    secure = {"sslmode": "verify-full", "sslrootcert": str(server.ca)}
-    secrets["SCRATCH"] = server.dsn("driller", host="localhost", **secure)
+    secrets["SCRATCH"] = server.dsn("driller", host="localhost", sslmode="verify-full", sslrootcert=str(server.ca))
     found = await drill(dumps, "custom", secrets)
     assert found.observed["valid"] is True, found.notes
 
 
 async def test_over_a_unix_socket_it_works_as_well(dumps: Dumps) -> None:
     server = dumps.server
-    found = await drill(dumps, "custom", {"SCRATCH": f"host={server.folder} port={server.port} user=driller"})
+    found = await drill(
+        dumps, "custom", {"SCRATCH": f"host={server.folder} port={server.port} user=driller dbname=postgres"}
+    )
     assert found.observed["valid"] is True, found.notes
 
 
@@ -237,3 +240,25 @@ def test_rows_and_tables_are_compared_by_what_the_source_has() -> None:
     assert rows_ratio({"a": 0}, {"a": 0}) == 1.0
     assert rows_ratio({}, {}) is None
     assert missing(["a", "extra"], ["a", "b"]) == ["b"]
+
+
+async def test_the_copy_in_the_bucket_is_restored_from_there(
+    dumps: Dumps, secrets: dict[str, str], s3_server: S3Server
+) -> None:
+    bucket = s3_server.bucket()
+    s3_server.put(bucket, "pg/shop.dump.gz", gzip.compress(dumps.path("custom").read_bytes()))
+    found = await ask(
+        dumps.folder,
+        source="s3",
+        prefix=f"{bucket}/pg/",
+        endpoint=s3_server.url,
+        engine="postgres",
+        verify="restore",
+        scratch_dsn_env="SCRATCH",
+        dsn_env="SOURCE",
+        key_tables=("orders",),
+        secrets={**secrets, "AWS_ACCESS_KEY_ID": KEY_ID, "AWS_SECRET_ACCESS_KEY": SECRET},
+    )
+    assert verdict(found, *EXPECT) is Verdict.PASS, found.notes
+    assert found.observed["format"] == "postgres custom in gzip"
+    assert scratch_databases(dumps.server) == []

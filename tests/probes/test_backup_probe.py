@@ -22,6 +22,7 @@ from captain.errors import ProbeError
 from captain.measurement import Verdict
 from captain.probes.backup import BackupProbe
 from tests.dumps import Dumps, packed, rested
+from tests.mariadb_server import Mariadb
 from tests.postgres_server import program
 from tests.probes.backup_asking import ask, verdict
 from tests.requirements import need
@@ -342,3 +343,20 @@ def test_the_parameters_of_the_documents_are_known() -> None:
     assert probe.asks() == "backups in s3://shop/pg/" and probe.safety == "read"
     assert BackupProbe(path="x", verify="restore", scratch_dsn_env="S").safety == "drill"
     assert BackupProbe(source="command", run=["aws", "s3"]).programs()[0].argv == ("aws", "s3")
+
+
+async def test_a_dump_of_a_real_mariadb_passes_whole_and_fails_cut(mariadb_server: Mariadb, tmp_path: Path) -> None:
+    tool = shutil.which("mariadb-dump")
+    need("mariadb", None if tool else "mariadb-dump is not installed")
+    mariadb_server.run("insert into shop.orders (state) select seq from seq_1_to_2000")
+    where = ["--no-defaults", "-uroot", f"--socket={mariadb_server.door}"]
+    for name, more in {"one": ["shop"], "all": ["--all-databases"], "bare": ["--skip-comments", "shop"]}.items():
+        made = subprocess.run([str(tool), *where, *more], stdout=subprocess.PIPE, check=True).stdout
+        put(tmp_path, name, made)
+        put(tmp_path, f"cut-{name}", made[:-60])
+    for name in ("one", "all"):
+        found = await ask(tmp_path, path=name, engine="mysql")
+        assert verdict(found) is Verdict.PASS, found.notes
+        assert verdict(await ask(tmp_path, path=f"cut-{name}", engine="mysql")) is Verdict.FAIL
+    assert verdict(await ask(tmp_path, path="bare", engine="mysql")) is Verdict.UNKNOWN
+    assert verdict(await ask(tmp_path, path="one", engine="postgres")) is Verdict.FAIL

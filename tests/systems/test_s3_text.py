@@ -30,8 +30,7 @@ def test_a_signature_is_the_one_of_amazons_own_library(
     method: str, base: str, key: str, query: dict[str, str], token: str | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     auth = pytest.importorskip("botocore.auth")
-    from botocore.awsrequest import AWSRequest
-    from botocore.credentials import Credentials
+    requests, credentials = pytest.importorskip("botocore.awsrequest"), pytest.importorskip("botocore.credentials")
 
     class Moment(datetime):
         @classmethod
@@ -51,8 +50,8 @@ def test_a_signature_is_the_one_of_amazons_own_library(
         monkeypatch.setattr("botocore.auth.get_current_datetime", lambda *_, **__: NOW.replace(tzinfo=None))
     url = base + path_text("shop", key) + (f"?{query_text(query)}" if query else "")
     empty = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
-    theirs = AWSRequest(method=method, url=url, headers={"x-amz-content-sha256": empty})
-    auth.S3SigV4Auth(Credentials("AKIA", "secret", token), "s3", "eu-central-1").add_auth(theirs)
+    theirs = requests.AWSRequest(method=method, url=url, headers={"x-amz-content-sha256": empty})
+    auth.S3SigV4Auth(credentials.Credentials("AKIA", "secret", token), "s3", "eu-central-1").add_auth(theirs)
     ours = signed(method, url, Key("AKIA", "secret", token), "eu-central-1", NOW)
     assert ours["authorization"] == theirs.headers["Authorization"]
 
