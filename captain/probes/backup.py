@@ -71,7 +71,9 @@ class BackupProbe(Probe):
     through pg_restore to /dev/null (its list of contents alone proves nothing: a cut archive still has it), a text
     dump must end with the line that says it is complete, gzip, bzip2, xz and zstd must end properly, an SQLite file
     must pass its integrity check, and a SHA-256 in a file beside it (`.sha256`) or in the object's metadata must fit.
-    What captain cannot tell, such as an encrypted backup without a digest, leaves `valid` out.
+    `valid` is left out where captain cannot tell: for what is encrypted, of another format or without its comments.
+    There `sha256_match` says that it is what was written, and `unpacked` that its packing is whole; neither says that
+    whatever wrote it came to its end.
 
     S3 is asked with GET and HEAD and only with the key that the file names; `public` is measured with requests that
     carry no key. For other stores, and for what only their own tools can see (object lock, another account), let
@@ -155,6 +157,7 @@ expect: ['valid', 'newest_age <= duration("26h")', 'size_ratio >= 0.5 && size_ra
         size_ratio: Annotated[float, "size of the newest to the median of the seven before it; of at least three"]
         gap_max: Annotated[timedelta, "the longest time within window without a new backup, until now"]
         valid: Annotated[bool, "the newest was read, or restored, to its end and is whole"]
+        unpacked: Annotated[bool, "what it is packed in, such as gzip, was read to its end"]
         format: Annotated[str, 'what it is, as in "postgres custom" or "postgres text in gzip"']
         sha256: Annotated[str, "its digest, where all of it was read"]
         sha256_match: Annotated[bool, "its digest is the one in the file beside it or in its metadata"]
@@ -337,6 +340,7 @@ expect: ['valid', 'newest_age <= duration("26h")', 'size_ratio >= 0.5 && size_ra
             "format": f"{found.format}{f' in {found.packed}' if found.packed else ''}" if found.format else None,
             "sha256": found.sha256 or None,
             "sha256_match": fits,
+            "unpacked": found.unpacked,
             "tables": found.tables,
         }
         observed |= {key: value for key, value in known.items() if value is not None}

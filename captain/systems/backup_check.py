@@ -88,8 +88,6 @@ def settle(found: Reading, digest: str | None, engine: formats.Engine) -> tuple[
         return False, f"it is a {found.format} dump, not one of {engine}", fits
     if engine != "file" and theirs is None:
         return None, why or f"it does not begin like a dump of {engine}", fits
-    if intact is None and fits and engine == "file" and found.format in (formats.UNKNOWN, formats.ENCRYPTED):
-        return True, "its format is not known; it is what its digest was made of", fits
     return intact, why, fits
 
 

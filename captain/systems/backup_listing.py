@@ -65,7 +65,8 @@ def sort_out(items: Iterable[Item], pattern: str | None, settled: datetime | Non
         lower = name.lower()
         if not name or lower.endswith(_BESIDE) or (pattern is not None and not _fits(name, pattern)):
             continue
-        growing = settled is not None and item.modified > settled
+        # What is dated far ahead is not fresh but wrong, and must not go by unseen.
+        growing = settled is not None and settled < item.modified <= settled + SKEW
         (unfinished if growing or _half(lower) else backups).append(item)
     backups.sort(key=lambda item: (item.modified, item.key), reverse=True)
     return Sorted(tuple(backups), tuple(unfinished))

@@ -69,7 +69,7 @@ class Reader:
             inner = _Opening(self, depth + 1)
             if packed == "zstd":
                 return self._keep(Zstd(found, self._tools, inner))
-            return self._keep(Unpacked(packed, inner, self._blocking))
+            return self._keep(Unpacked(found, packed, inner, self._blocking))
         found.format = formats.recognise(head)
         if found.format in formats.ARCHIVES:
             return self._keep(Archive(found, self._tools))

@@ -31,6 +31,8 @@ class Reading:
     """Whether it is whole; None where that cannot be told."""
     why: str = ""
     """Why it is not, or why that cannot be told."""
+    unpacked: bool | None = None
+    """Whether what it is packed in was read to its end, None where it is packed in nothing."""
     tables: int | None = None
     restored: bool | None = None
     """Whether an archive was restored without an error, in a drill."""
@@ -94,11 +96,11 @@ class Other:
             found.why = "it is encrypted: captain cannot see whether it is whole"
         elif found.format == formats.SQLITE:
             found.why = "an SQLite file is checked only where it lies on disk unpacked"
-        elif not found.packed:
-            found.why = "its format is none that captain knows"
+        elif found.packed:
+            # A pipe that broke early is packed as properly as any other.
+            found.why = f"it is whole as {found.packed}; whether what is in it is, captain cannot see"
         else:
-            # Every packing holds a checksum to its end.
-            found.intact = True
+            found.why = "its format is none that captain knows"
 
     async def close(self) -> None:
         pass
@@ -129,7 +131,8 @@ class PlainTar:
 class Unpacked:
     """gzip, bzip2 or xz, also several one after another."""
 
-    def __init__(self, packing: str, inner: Layer, blocking: Blocking) -> None:
+    def __init__(self, reading: Reading, packing: str, inner: Layer, blocking: Blocking) -> None:
+        self._reading = reading
         self._packing = packing
         self._inner = inner
         self._blocking = blocking
@@ -143,13 +146,13 @@ class Unpacked:
                 if not data:
                     return
                 if formats.packing(data[:6]) != self._packing:
-                    raise Unreadable(f"behind the end of the {self._packing} data lies something else")
+                    raise self._damaged(f"behind the end of the {self._packing} data lies something else")
                 self._machine, self._between = _machine(self._packing), False
             given = data
             try:
                 made = await self._blocking(lambda: self._machine.decompress(given, _PIECE))  # noqa: B023  # awaited
             except (OSError, EOFError, lzma.LZMAError, zlib.error) as error:
-                raise Unreadable(f"the {self._packing} data is damaged: {error}") from error
+                raise self._damaged(f"the {self._packing} data is damaged: {error}") from error
             data = b""
             if made:
                 await self._inner.feed(made)
@@ -158,8 +161,14 @@ class Unpacked:
 
     async def end(self) -> None:
         if not self._between:
-            raise Unreadable(f"the {self._packing} data ends before its end: it was cut off")
+            raise self._damaged(f"the {self._packing} data ends before its end: it was cut off")
+        if self._reading.unpacked is None:
+            self._reading.unpacked = True
         await self._inner.end()
+
+    def _damaged(self, why: str) -> Unreadable:
+        self._reading.unpacked = False
+        return Unreadable(why)
 
     async def close(self) -> None:
         pass

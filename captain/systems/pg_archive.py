@@ -120,8 +120,10 @@ class Zstd:
         await self._pump
         said = failure(self._reading, ended, "zstd")
         if said is not None:
+            self._reading.unpacked = False
             raise Unreadable(f"the zstd data is damaged: {said}")
         if not self._reading.why:
+            self._reading.unpacked = True
             await self._inner.end()
 
     async def close(self) -> None:

@@ -8,6 +8,7 @@ import re
 import secrets
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
+from copy import copy
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -32,7 +33,7 @@ select pg_postmaster_start_time()::text, current_setting('port'),
 class Server:
     """What a connection string leads to. The string itself is never shown."""
 
-    def __init__(self, dsn: str, name: str, *, database: str | None = None) -> None:
+    def __init__(self, dsn: str, name: str) -> None:
         """`name` is the secret that holds the string. Raises ProbeError where it is none."""
         psycopg = _library()
         self.name = name
@@ -46,15 +47,15 @@ class Server:
         self._given = given
         self.host = given.get("hostaddr") or given.get("host") or "localhost"
         self.port = given.get("port") or "5432"
-        self.database = database or given.get("dbname") or given.get("user") or "postgres"
+        self.database = given.get("dbname") or given.get("user") or "postgres"
         if "," in self.host or not self.port.isdigit():
             raise ProbeError(f"{name} names several servers; one belongs there")
         self.shown = safe(f"{self.database} at {self.host}:{self.port}", 200)
 
     def at(self, database: str) -> Server:
         """The same server, another database."""
-        made = object.__new__(Server)
-        made.__dict__ |= self.__dict__ | {"database": database}
+        made = copy(self)
+        made.database = database
         made.shown = safe(f"{database} at {self.host}:{self.port}", 200)
         return made
 

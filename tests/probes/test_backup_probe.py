@@ -197,20 +197,27 @@ async def test_a_backup_that_changes_while_it_is_read_cannot_be_judged(tmp_path:
 
 
 async def test_a_digest_beside_a_backup_must_fit(tmp_path: Path) -> None:
-    data = os.urandom(5000)
-    put(tmp_path, "files.age", b"age-encryption.org/v1\n" + data)
-    digest = hashlib.sha256(b"age-encryption.org/v1\n" + data).hexdigest()
-    assert "valid" not in (await ask(tmp_path, path="files.age")).observed
-    (tmp_path / "files.age.sha256").write_text(f"{digest.upper()}  files.age\n")
-    found = await ask(tmp_path, path="files.age")
+    put(tmp_path, "a.sql", MYSQL)
+    digest = hashlib.sha256(MYSQL).hexdigest()
+    (tmp_path / "a.sql.sha256").write_text(f"{digest.upper()}  a.sql\n")
+    found = await ask(tmp_path, path="a.sql")
     assert (found.observed["sha256_match"], found.observed["valid"], found.observed["sha256"]) == (True, True, digest)
-    assert "valid" not in (await ask(tmp_path, path="files.age", engine="postgres")).observed
-    put(tmp_path, "files.age", b"age-encryption.org/v1\n" + data[:-1])
-    broken = await ask(tmp_path, path="files.age")
+    put(tmp_path, "a.sql", MYSQL.replace(b"(1)", b"(2)"))
+    broken = await ask(tmp_path, path="a.sql")
     assert (broken.observed["sha256_match"], broken.observed["valid"]) == (False, False)
-    (tmp_path / "files.age.sha256").write_text("not found\n")
-    unreadable = await ask(tmp_path, path="files.age")
+    assert verdict(broken) is Verdict.FAIL
+    (tmp_path / "a.sql.sha256").write_text("not found\n")
+    unreadable = await ask(tmp_path, path="a.sql")
     assert "sha256_match" not in unreadable.observed and "valid" not in unreadable.observed
+
+
+async def test_a_digest_that_fits_does_not_make_an_unseen_dump_whole(tmp_path: Path) -> None:
+    data = b"age-encryption.org/v1\n" + os.urandom(5000)
+    put(tmp_path, "files.age", data)
+    (tmp_path / "files.age.sha256").write_text(hashlib.sha256(data).hexdigest())
+    found = await ask(tmp_path, path="files.age")
+    assert found.observed["sha256_match"] is True and "valid" not in found.observed
+    assert verdict(found) is Verdict.UNKNOWN and verdict(found, "sha256_match") is Verdict.PASS
 
 
 def shop(path: Path) -> Path:

@@ -89,6 +89,10 @@ def test_a_pattern_chooses_by_the_last_part_of_a_name() -> None:
 def test_what_was_touched_a_moment_ago_may_still_grow() -> None:
     found = sort_out([Item("a.dump", NOW, 1), Item("b.dump", NOW - HOUR, 1)], None, NOW - timedelta(seconds=10))
     assert [one.key for one in found.backups] == ["b.dump"]
+    ahead = sort_out([Item("a.dump", NOW + 48 * HOUR, 1), Item("b.dump", NOW - HOUR, 1)], None, NOW)
+    assert ahead.unfinished == (), "it is not growing but wrong"
+    with pytest.raises(ProbeError, match="ahead of the clock"):
+        summary(ahead.backups, NOW, WEEK)
 
 
 FSTAB = "/dev/sda1 / ext4 defaults 0 1\n/dev/sdb1 /mnt/backup\\040drive ext4 noauto 0 2\nproc /proc proc defaults 0 0\n"
