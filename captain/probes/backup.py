@@ -92,7 +92,7 @@ class BackupProbe(Probe):
     )
     network: ClassVar[bool] = True
     errors: ClassVar[str] = (
-        "on_error decides (unknown): the storage does not answer or in time; unknown: no folder, an unmounted drive, "
+        "on_error decides (unknown): the storage does not answer, or not in time; unknown: no folder, an unmounted drive, "
         "no such bucket, no right to list, nothing below a prefix nor beside it, a program that lists none"
     )
     timeout: ClassVar[timedelta] = timedelta(minutes=5)
@@ -134,7 +134,8 @@ expect: ['valid', 'newest_age <= duration("26h")', 'size_ratio >= 0.5 && size_ra
     engine: Literal["postgres", "mysql", "sqlite", "file"] = "file"
     """Whose dump it must be; `file` takes any."""
     verify: Literal["none", "list", "read", "restore"] = "read"
-    """How far the newest is looked into; `none` with source command, where captain cannot read it."""
+    """How far the newest is looked into. `list` reads only its beginning, which never makes it valid; with source
+    command nothing is read."""
     window: Duration = timedelta(days=7)
     """The time in which gap_max looks for gaps."""
     scratch_dsn_env: EnvName | None = None
@@ -157,6 +158,7 @@ expect: ['valid', 'newest_age <= duration("26h")', 'size_ratio >= 0.5 && size_ra
         size_ratio: Annotated[float, "size of the newest to the median of the seven before it; of at least three"]
         gap_max: Annotated[timedelta, "the longest time within window without a new backup, until now"]
         valid: Annotated[bool, "the newest was read, or restored, to its end and is whole"]
+        trouble: Annotated[str, "why the newest is not valid, or why that cannot be told"]
         unpacked: Annotated[bool, "what it is packed in, such as gzip, was read to its end"]
         format: Annotated[str, 'what it is, as in "postgres custom" or "postgres text in gzip"']
         sha256: Annotated[str, "its digest, where all of it was read"]
@@ -211,7 +213,8 @@ expect: ['valid', 'newest_age <= duration("26h")', 'size_ratio >= 0.5 && size_ra
         asked = self.asks()
         place = self._place(ctx, end)
         try:
-            async with asyncio.timeout_at(end if self.verify == "none" else began + seconds * _LISTING):
+            listed_by = end if self.verify == "none" or place is None else began + seconds * _LISTING
+            async with asyncio.timeout_at(listed_by):
                 listing = await (self._told(ctx) if place is None else place.listing())
         except TimeoutError as error:
             told = f"{safe(asked, 300)}: the list did not come in time"
@@ -226,7 +229,7 @@ expect: ['valid', 'newest_age <= duration("26h")', 'size_ratio >= 0.5 && size_ra
         if kept.backups and place is not None:
             await self._look_into(ctx, place, kept.backups[0], end, observed, notes)
         shown = [{"key": one.key, "modified": one.modified.isoformat(), "size": one.size} for one in kept.backups]
-        body = json.dumps(shown[:_SHOWN], indent=1, ensure_ascii=False)
+        body = json.dumps({"notes": notes, "newest": shown[:_SHOWN]}, indent=1, ensure_ascii=False)
         return Measurement(
             observed=observed,
             asked=asked,
@@ -315,12 +318,12 @@ expect: ['valid', 'newest_age <= duration("26h")', 'size_ratio >= 0.5 && size_ra
                     found = await read(place, newest, tools, ctx.blocking, on_disk=isinstance(place, Folder))
                     done = Drill(found)
         except TimeoutError:
-            notes.append(f"{name}: reading it did not end in time; give the step more `timeout`")
+            _tell("reading it did not end in time; give the step more `timeout`", name, observed, notes)
             return
         except ProbeError as error:
             if self.verify == "restore":
                 raise
-            notes.append(f"{name}: {error.message}{f'; {error.hint}' if error.hint else ''}")
+            _tell(f"{error.message}{f'; {error.hint}' if error.hint else ''}", name, observed, notes)
             return
         self._settle(done, digest, name, observed, notes)
 
@@ -346,5 +349,10 @@ expect: ['valid', 'newest_age <= duration("26h")', 'size_ratio >= 0.5 && size_ra
         observed |= {key: value for key, value in known.items() if value is not None}
         observed |= done.observed
         if why:
-            notes.append(f"{name}: {why}")
+            _tell(why, name, observed, notes)
         notes += done.notes
+
+
+def _tell(why: str, name: str, observed: dict[str, Value], notes: list[str]) -> None:
+    observed["trouble"] = why
+    notes.append(f"{name}: {why}")

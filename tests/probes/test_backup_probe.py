@@ -55,7 +55,8 @@ async def test_f15_a_cut_archive_still_lists_its_contents_and_fails_all_the_same
     found = await ask(tmp_path, path="cut.dump", engine="postgres")
     assert found.observed["valid"] is False
     assert verdict(found) is Verdict.FAIL
-    assert any("end of file" in note for note in found.notes)
+    assert found.observed["trouble"] == "pg_restore: could not read from input file: end of file"
+    assert any("end of file" in note for note in found.notes) and "end of file" in str(found.body)
     short = await ask(tmp_path, path="cut.dump", engine="postgres", verify="list")
     assert "valid" not in short.observed and short.observed["tables"] == 2
     assert verdict(short) is Verdict.UNKNOWN
