@@ -54,6 +54,8 @@ def _pattern(value: str) -> str:
 def _endpoint(value: str) -> str:
     if "${{" not in value and (refused := refused_url(value)) is not None:
         raise wrong(refused)
+    if "?" in value or "#" in value:
+        raise wrong("is not the address of a server: what stands after ? or # does not belong there")
     return value
 
 
@@ -92,8 +94,8 @@ class BackupProbe(Probe):
     )
     network: ClassVar[bool] = True
     errors: ClassVar[str] = (
-        "on_error decides (unknown): the storage does not answer, or not in time; unknown: no folder, an unmounted drive, "
-        "no such bucket, no right to list, nothing below a prefix nor beside it, a program that lists none"
+        "on_error decides (unknown): the storage does not answer, or not in time; unknown: no folder, an unmounted "
+        "drive, no such bucket, no right to list, nothing below a prefix nor beside it, a program that lists none"
     )
     timeout: ClassVar[timedelta] = timedelta(minutes=5)
     more_than_reading: ClassVar[str] = "`verify: restore` is a drill: it creates a scratch database and drops it"
@@ -182,7 +184,7 @@ expect: ['valid', 'newest_age <= duration("26h")', 'size_ratio >= 0.5 && size_ra
             if source != self.source and (odd := sorted({*names} & self.model_fields_set)):
                 raise wrong(f"`{odd[0]}` belongs to source {source}")
         if self.source == "command" and "verify" in self.model_fields_set and self.verify != "none":
-            raise wrong("captain cannot read what a program lists; leave `verify` out")
+            raise wrong("what a program lists is never read; leave `verify` out")
         if self.verify == "restore" and self.scratch_dsn_env is None:
             raise wrong("`verify: restore` needs `scratch_dsn_env`")
         if self.verify == "restore" and self.engine not in ("postgres", "file"):
@@ -202,6 +204,13 @@ expect: ['valid', 'newest_age <= duration("26h")', 'size_ratio >= 0.5 && size_ra
             where = f"{where} at {self.endpoint}"
         named = f" named {self.pattern}" if self.pattern is not None else ""
         return f"backups in {where}{named}"
+
+    def does(self) -> tuple[str, ...]:
+        """What measuring does where it does more than read, one line each."""
+        if self.verify != "restore":
+            return (self.asks(),)
+        where = f"a new database captain_scratch_… of the server in {self.scratch_dsn_env}"
+        return (f"restores the newest of the {self.asks()} into {where}", "afterwards drops that database")
 
     def programs(self) -> tuple[Program, ...]:
         return () if self.run is None else (Program(self.run, self.cwd, tuple(sorted(self.env))),)
@@ -258,7 +267,7 @@ expect: ['valid', 'newest_age <= duration("26h")', 'size_ratio >= 0.5 && size_ra
         if (self.endpoint or "").startswith("http://") and not _LOOPBACK.fullmatch(self.endpoint or ""):
             return ["the endpoint has no TLS: whoever is on the way can read and change the backups"]
         if self.source == "command":
-            return ["only listed: captain cannot read what a program lists, so `valid` is not observed"]
+            return ["only listed: what a program lists is not read, so `valid` is not observed"]
         return []
 
     async def _told(self, ctx: Context) -> Listing:

@@ -34,8 +34,6 @@ class Reading:
     unpacked: bool | None = None
     """Whether what it is packed in was read to its end, None where it is packed in nothing."""
     tables: int | None = None
-    restored: bool | None = None
-    """Whether an archive was restored without an error, in a drill."""
 
 
 class Unreadable(Exception):
@@ -93,12 +91,12 @@ class Other:
         if found.format == formats.EMPTY:
             raise Unreadable("it is empty")
         if found.format == formats.ENCRYPTED:
-            found.why = "it is encrypted: captain cannot see whether it is whole"
+            found.why = "it is encrypted: whether it is whole cannot be seen"
         elif found.format == formats.SQLITE:
             found.why = "an SQLite file is checked only where it lies on disk unpacked"
         elif found.packed:
             # A pipe that broke early is packed as properly as any other.
-            found.why = f"it is whole as {found.packed}; whether what is in it is, captain cannot see"
+            found.why = f"it is whole as {found.packed}; whether what is in it is whole cannot be seen"
         else:
             found.why = "its format is none that captain knows"
 
@@ -118,7 +116,7 @@ class PlainTar:
 
     async def end(self) -> None:
         if self._tar.malformed:
-            self._reading.why = "it holds what captain cannot follow to the end of the tar archive"
+            self._reading.why = "the tar archive cannot be followed to its end"
         elif not self._tar.complete:
             raise Unreadable("the tar archive does not reach its end: it was cut off")
         else:

@@ -336,7 +336,8 @@ async def test_a_program_that_says_there_is_none_is_believed(tmp_path: Path) -> 
         ({"path": "/srv/**/x"}, r"\*\* is not known here"),
         ({"source": "s3", "prefix": "/pg"}, "begins with the name of a bucket"),
         ({"source": "s3", "prefix": "shop", "endpoint": "https://u:p@x"}, "holds a user or password"),
-        ({"source": "command", "run": ["x"], "verify": "read"}, "cannot read what a program lists"),
+        ({"source": "s3", "prefix": "shop", "endpoint": "https://x/?a=b"}, "not the address of a server"),
+        ({"source": "command", "run": ["x"], "verify": "read"}, "never read"),
         ({"path": "x", "verify": "restore"}, "needs `scratch_dsn_env`"),
         ({"path": "x", "verify": "restore", "scratch_dsn_env": "S", "engine": "mysql"}, "only dumps of PostgreSQL"),
     ],
@@ -349,7 +350,8 @@ def test_parameters_that_do_not_fit_are_refused(keys: dict[str, Any], why: str) 
 def test_the_parameters_of_the_documents_are_known() -> None:
     probe = BackupProbe.model_validate({"source": "s3", "prefix": "shop/pg/", "engine": "postgres", "verify": "read"})
     assert probe.asks() == "backups in s3://shop/pg/" and probe.safety == "read"
-    assert BackupProbe(path="x", verify="restore", scratch_dsn_env="S").safety == "drill"
+    drill = BackupProbe(path="x", verify="restore", scratch_dsn_env="S")
+    assert drill.safety == "drill" and len(drill.does()) == 2 and "server in S" in drill.does()[0]
     assert BackupProbe(source="command", run=["aws", "s3"]).programs()[0].argv == ("aws", "s3")
 
 

@@ -98,7 +98,7 @@ async def test_packing_within_packing_is_followed() -> None:
 async def test_a_pipe_that_broke_early_is_packed_properly_and_not_whole_for_that() -> None:
     found = await read(gzip.compress(ROWS[:-10]))
     assert (found.intact, found.unpacked, found.format) == (None, True, "unknown")
-    assert "whether what is in it is, captain cannot see" in found.why
+    assert "whether what is in it is whole cannot be seen" in found.why
     cut = await read(gzip.compress(ROWS)[:-10])
     assert (cut.intact, cut.unpacked) == (False, False)
 
@@ -204,4 +204,4 @@ async def test_a_tar_of_files_is_whole_when_its_end_is_there() -> None:
     assert (await read(data)).intact is True
     assert (await read(data[:6000])).intact is False
     found = await read(data[:512] + b"y" * 20000)
-    assert found.intact is None and "follow" in found.why
+    assert found.intact is None and "followed" in found.why
