@@ -48,7 +48,7 @@ class RedisServer:
             unix_socket_path=str(self.unix), db=database, password=self.password, protocol=2, driver_info=None
         )
 
-    def run(self, *command: str | int, database: int = 0) -> Any:
+    def run(self, *command: str | bytes | int, database: int = 0) -> Any:
         with contextlib.closing(self.client(database)) as client:
             return client.execute_command(*command)
 

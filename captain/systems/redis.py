@@ -179,8 +179,8 @@ class Session:
     async def _run(self, work: Callable[[], T], client: Client | None) -> T:
         try:
             return await self._blocking(work)
-        except ProbeError:
-            raise
+        except ProbeError as error:
+            raise ProbeError(f"{self._asked}: {error.message}", fault=error.fault, hint=error.hint) from None
         except (_library_error(), OSError, ValueError, OverflowError, RecursionError) as error:
             # The pumps of the relay may be a moment behind the library in noticing why.
             await asyncio.sleep(0)
@@ -320,11 +320,11 @@ def _connection(end: socket.socket, username: str | None, password: str | None, 
             return end
 
         def send_packed_command(self, command: Any, check_health: bool = True) -> None:
-            if self._sock is None:
+            if (end_now := self._get_socket()) is None:
                 raise ConnectionError("Connection closed before")
             # A server that refuses says why and closes at once: what it said is still to be read.
             with suppress(OSError):
-                self._sock.sendall(b"".join(command))
+                end_now.sendall(b"".join(command))
 
     made: Any = Given(  # type: ignore[no-untyped-call]
         username=username,

@@ -121,7 +121,7 @@ async def test_a_broker_that_may_forget_is_told(redis_server: RedisServer) -> No
     ],
 )
 async def test_a_wrong_password_is_the_instruments_fault(
-    redis_server: RedisServer, url: Mapping[str, str], words: str, hint: str
+    redis_server: RedisServer, url: Mapping[str, Any], words: str, hint: str
 ) -> None:
     error = await refused(redis_server.url(**url))
     assert (error.fault, error.hint) == ("instrument", hint)
