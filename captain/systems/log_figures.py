@@ -101,7 +101,7 @@ def figures(pieces: Sequence[Piece], asked: Question) -> Figures:
                     earlier.add(name)
         if asked.since is None:
             continue
-        if piece.lines and oldest is None:
+        if oldest is None and any(line.text.strip() for line in piece.lines):
             raise ProbeError(
                 f"logs {safe(piece.origin, 100)}: no line has a time that captain can read",
                 hint="since cannot be kept; `since: all` judges the last `tail` lines, however old",

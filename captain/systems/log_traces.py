@@ -14,7 +14,7 @@ _FIELDS = ("exc_info", "exception", "stack", "stack_trace", "stacktrace", "trace
 _FRAME = re.compile(r"^\s*File \"([^\"\n]{1,300})\", line \d{1,9}, in ([^\n]{1,100})", re.MULTILINE)
 _RAISED = re.compile(r"^([A-Za-z_][\w.]{0,150})(?::|$)", re.MULTILINE)
 _AT = re.compile(r"^\s+at ([^\n]{1,300})", re.MULTILINE)
-_THROWN = re.compile(r"([A-Za-z_$][\w.$]{0,150}(?:Error|Exception|Throwable))\b")
+_THROWN = re.compile(r"\b([\w.$]{0,150}?(?:Error|Exception|Throwable))\b")
 _PLACE = re.compile(r"(?::\d{1,9}){1,2}(?=\)?$)")
 _IDS = re.compile(
     r"0x[0-9a-fA-F]+|[0-9a-fA-F]{8}-[0-9a-fA-F-]{27}|\b[0-9a-fA-F]{12,}\b|\d+(?:\.\d+)*|\"[^\"]{0,200}\"|'[^']{0,200}'"
