@@ -34,7 +34,12 @@ _OF_SOURCE = {"file": ("path",), "command": ("run",), "docker": ()}
 
 
 def _since(value: Any) -> Any:
-    return value if value in ("deploy", "all") else parse_duration(value)
+    if value in ("deploy", "all"):
+        return value
+    try:
+        return parse_duration(value)
+    except ValueError as error:
+        raise wrong(f"{error}; or deploy, or all") from error
 
 
 def _choice(value: str) -> str:
