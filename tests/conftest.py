@@ -2,5 +2,7 @@
 
 from tests.docker_engine import docker_box, docker_engine
 from tests.hostile_server import hostile_server
+from tests.nginx_server import nginx
+from tests.tls_databases import tls_mariadb, tls_postgres
 
-__all__ = ["docker_box", "docker_engine", "hostile_server"]
+__all__ = ["docker_box", "docker_engine", "hostile_server", "nginx", "tls_mariadb", "tls_postgres"]

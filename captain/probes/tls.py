@@ -24,6 +24,11 @@ class TlsProbe(Probe):
     Where the certificate does not verify, captain shakes hands once more without verification, so that days_left,
     issuer and san_match are told all the same. Then one hello for each version older than `min_version`; where this
     machine's OpenSSL does not offer such a version, legacy_accepted is left out rather than called empty.
+
+    MySQL and MariaDB count a handshake that is broken off as an error of the client's host, and at
+    max_connect_errors (100) shut out everything on that host until somebody logs in from it. captain ends with a
+    login that is denied, which is not counted; each legacy version tried, and each certificate that does not
+    verify, still counts one.
     """
 
     default_expect: ClassVar[tuple[str, ...]] = ("verified", "days_left >= 21", "size(legacy_accepted) == 0")
@@ -46,11 +51,11 @@ expect: ['verified', 'days_left >= 21', 'size(legacy_accepted) == 0']"""
     sni: Host | None = None
     """The name that is asked for and that the certificate must have, default `host`."""
     starttls: Protocol = "none"
-    """How the server is asked to begin with TLS: PostgreSQL's or MySQL's way; nobody logs in."""
+    """How the server is asked to begin with TLS: PostgreSQL's or MySQL's way, without a login."""
     min_version: Literal["TLSv1.2", "TLSv1.3"] = "TLSv1.2"
     """Versions older than this are legacy."""
-    probe_legacy: Bool = True
-    """Try the legacy versions, each on a connection of its own."""
+    probe_legacy: Bool | None = None
+    """Try the legacy versions, each on a connection of its own; default true, but false for MySQL."""
     ca_file: Text | None = None
     """Certificate authorities to trust instead of the machine's, a PEM file."""
 
@@ -98,7 +103,9 @@ expect: ['verified', 'days_left >= 21', 'size(legacy_accepted) == 0']"""
             notes.append(f"the certificate could not be read: {error}")
         else:
             observed |= _of_certificate(certificate, name, ctx)
-        if self.probe_legacy:
+        if self.probe_legacy is None and self.starttls == "mysql":
+            notes.append("legacy versions were not tried: MySQL counts each try against this host (probe_legacy)")
+        elif self.probe_legacy is not False:
             found = await server.legacy(_LEGACY[self.min_version])
             observed |= _of_legacy(found)
             notes += _notes(found)

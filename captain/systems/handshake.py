@@ -1,13 +1,17 @@
-"""One TLS handshake over an open connection, and what the server's first bytes to an old one mean. Judges nothing."""
+"""One TLS handshake over an open connection, and what a server's first bytes to an old one mean. Judges nothing."""
 
 from __future__ import annotations
 
 import contextlib
 import ssl
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeVar
 
 from captain.systems.tcp import Connection
+
+T = TypeVar("T")
 
 LIMIT = 256 * 1024
 """Bytes a server may send before a handshake is complete."""
@@ -37,42 +41,55 @@ class Session:
     cipher: str
 
 
-async def handshake(made: Connection, context: ssl.SSLContext, name: str) -> Session:
-    """Complete one handshake. Raises ssl.SSLError, OSError, TooMuch or UnicodeError (a name that is none)."""
-    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
-    secured = context.wrap_bio(incoming, outgoing, server_hostname=name)
-    received = 0
-    while True:
+class Channel:
+    """One connection in TLS, as far as a handshake and a question or two."""
+
+    def __init__(self, made: Connection, context: ssl.SSLContext, name: str) -> None:
+        self._made = made
+        self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self._tls = context.wrap_bio(self._incoming, self._outgoing, server_hostname=name)
+        self._received = 0
+
+    async def open(self) -> Session:
+        """Complete the handshake. Raises ssl.SSLError, OSError or TooMuch."""
         try:
-            secured.do_handshake()
-        except ssl.SSLWantReadError:
-            _send(made, outgoing)
-        except ssl.SSLError:
-            # The alert that tells the server why: it stands in its log.
-            _send(made, outgoing)
-            raise
-        else:
-            break
-        data = await made.reader.read(16 * 1024)
-        if not data:
-            raise ConnectionResetError("closed during the handshake")
-        received += len(data)
-        if received > LIMIT:
-            raise TooMuch
-        incoming.write(data)
-    cipher = secured.cipher()
-    session = Session(
-        secured.getpeercert(binary_form=True) or b"", secured.version() or "", cipher[0] if cipher else ""
-    )
-    with contextlib.suppress(ssl.SSLError):
-        secured.unwrap()
-    _send(made, outgoing)
-    return session
+            await self._until(self._tls.do_handshake)
+        finally:
+            # Of a handshake that failed, the alert that tells the server why: it stands in its log.
+            self._send()
+        cipher = self._tls.cipher()
+        der = self._tls.getpeercert(binary_form=True) or b""
+        return Session(der, self._tls.version() or "", cipher[0] if cipher else "")
 
+    async def ask(self, question: bytes) -> bytes:
+        """Send it; what comes back first. Raises as `open`."""
+        self._tls.write(question)
+        self._send()
+        return await self._until(lambda: self._tls.read(4096))
 
-def _send(made: Connection, outgoing: ssl.MemoryBIO) -> None:
-    if outgoing.pending:
-        made.writer.write(outgoing.read())
+    def end(self) -> None:
+        """Tell the server that nothing more comes."""
+        with contextlib.suppress(ssl.SSLError):
+            self._tls.unwrap()
+        self._send()
+
+    async def _until(self, step: Callable[[], T]) -> T:
+        while True:
+            try:
+                return step()
+            except ssl.SSLWantReadError:
+                self._send()
+            data = await self._made.reader.read(16 * 1024)
+            if not data:
+                raise ConnectionResetError("closed during the handshake")
+            self._received += len(data)
+            if self._received > LIMIT:
+                raise TooMuch
+            self._incoming.write(data)
+
+    def _send(self) -> None:
+        if self._outgoing.pending:
+            self._made.writer.write(self._outgoing.read())
 
 
 def old_hello(version: str, name: str) -> bytes | None:

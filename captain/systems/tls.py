@@ -6,6 +6,7 @@ A client without a verdict: at most one handshake with verification, one without
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -16,8 +17,8 @@ from pathlib import Path
 from captain.errors import ProbeError
 from captain.http.tls import context
 from captain.safe import safe
-from captain.systems.handshake import LIMIT, Session, TooMuch, accepted, first_answer, handshake, old_hello
-from captain.systems.starttls import Protocol, ask_for_tls
+from captain.systems.handshake import LIMIT, Channel, Session, TooMuch, accepted, first_answer, old_hello
+from captain.systems.starttls import Protocol, ask_for_tls, take_leave
 from captain.systems.tcp import Connection, judged, opened
 
 # X509_V_ERR_… of OpenSSL's x509_vfy.h
@@ -102,7 +103,12 @@ class Server:
 
     async def _session(self, secured: ssl.SSLContext) -> tuple[Session, str]:
         async with self._ready() as made:
-            return await handshake(made, secured, self._name), made.ip
+            channel = Channel(made, secured, self._name)
+            session = await channel.open()
+            with contextlib.suppress(ssl.SSLError, OSError, TooMuch):
+                await take_leave(channel, self._starttls)
+            channel.end()
+            return session, made.ip
 
     @asynccontextmanager
     async def _ready(self) -> AsyncIterator[Connection]:
