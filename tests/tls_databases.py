@@ -149,12 +149,7 @@ def tls_mariadb() -> Iterator[Database]:
         plain = _mariadb(str(program), folder, "plain", owner, plain_port, "--skip-grant-tables")
         with (
             running(data, owner, folder, port),
-            running(
-                _mariadb(str(program), folder, "plain", owner, plain_port, "--skip-grant-tables"),
-                owner,
-                folder,
-                plain_port,
-            ),
+            running(plain, owner, folder, plain_port),
         ):
             yield Database(port, plain_port, ca_file, f"{folder}/data.sock")
 

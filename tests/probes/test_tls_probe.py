@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import select
 import socket
 import ssl
 import struct
@@ -209,7 +210,7 @@ async def test_a_handshake_that_never_ends_is_given_up(hostile_server: HostileSe
 
 
 async def test_what_could_not_be_tried_to_the_end_is_left_out(servers: Servers, nginx: Nginx) -> None:
-    passed_on = []
+    passed_on: list[bool] = []
 
     def first_only(peer: socket.socket) -> None:
         if passed_on:
@@ -228,8 +229,6 @@ async def test_what_could_not_be_tried_to_the_end_is_left_out(servers: Servers, 
 
 
 def _both_ways(one: socket.socket, other: socket.socket) -> None:
-    import select
-
     while True:
         for source in select.select([one, other], [], [], 5)[0]:
             data = source.recv(65536)
@@ -301,4 +300,4 @@ async def test_a_mysql_that_shuts_this_host_out_is_not_called_broken_tls(servers
 
 def test_a_version_that_is_no_choice_is_refused() -> None:
     with pytest.raises(ValidationError):
-        TlsProbe(host="a", min_version="TLSv1.1")  # type: ignore[arg-type]
+        TlsProbe(host="a", min_version="TLSv1.1")

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import ipaddress
 from datetime import UTC, datetime
 
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, ed25519, rsa
+from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 from hypothesis import given, settings
@@ -19,7 +21,7 @@ AUTHORITY = ec.generate_private_key(ec.SECP256R1())
 
 
 def issued(
-    key: x509.base.CertificatePublicKeyTypes | None = None,
+    key: CertificatePublicKeyTypes | None = None,
     names: tuple[x509.GeneralName, ...] = (),
     not_before: datetime = datetime(2020, 1, 1, tzinfo=UTC),
     not_after: datetime = datetime(2030, 6, 7, 8, 9, 10, tzinfo=UTC),
@@ -46,8 +48,6 @@ def issued(
 
 
 def test_names_and_dates_are_told() -> None:
-    import ipaddress
-
     found = read_certificate(
         issued(
             names=(
@@ -88,9 +88,7 @@ def test_dates_of_either_form_are_read(year: int) -> None:
         (ec.generate_private_key(ec.BrainpoolP256R1()).public_key(), None),
     ],
 )
-def test_the_size_of_a_key_is_told_where_its_kind_is_known(
-    key: x509.base.CertificatePublicKeyTypes, bits: int | None
-) -> None:
+def test_the_size_of_a_key_is_told_where_its_kind_is_known(key: CertificatePublicKeyTypes, bits: int | None) -> None:
     assert read_certificate(issued(key)).key_bits == bits
 
 
