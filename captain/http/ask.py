@@ -20,6 +20,7 @@ import httpx
 from captain import __version__
 from captain.errors import ProbeError
 from captain.http import Reply, refused_url
+from captain.http.decoder import Counter, Decoder
 from captain.http.faults import explain, timed_out
 from captain.http.tls import context
 from captain.http.wire import HeadTooLong, Wire
@@ -44,6 +45,7 @@ async def ask(
     ca_file: Path | None,
     verify: bool,
     limit: int,
+    keep: bool,
 ) -> Reply:
     """As `captain.http.fetch`."""
     if (refused := refused_url(url)) is not None:
@@ -56,7 +58,7 @@ async def ask(
         asked = f"{method} {request.url}"
         async with asyncio.timeout(timeout.total_seconds()), _sent(request, wire, secured) as response:
             wire.phase = "body"
-            return await _read(response, wire, limit, asked)
+            return await _read(response, wire, limit, asked, keep=keep)
     except TimeoutError as error:
         raise timed_out(asked, wire.phase, timeout) from error
     except (httpx.InvalidURL, httpx.HTTPError, OSError, HeadTooLong, *_CORE_ERRORS) as error:
@@ -125,11 +127,13 @@ async def _sent(request: httpx.Request, wire: Wire, secured: ssl.SSLContext | No
             await response.aclose()
 
 
-async def _read(response: httpx.Response, wire: Wire, limit: int, asked: str) -> Reply:
-    encoding = response.headers.get("content-encoding", "").strip().lower()
-    decoder = _Decoder(encoding, limit)
+async def _read(response: httpx.Response, wire: Wire, limit: int, asked: str, *, keep: bool) -> Reply:
+    encoding = response.headers.get("content-encoding", "").strip().lower() or "identity"
+    decoder: Decoder | Counter = Decoder(encoding, limit) if keep else Counter(limit)
+    wire_size = 0
     async with aclosing(cast(AsyncGenerator[bytes, None], response.aiter_raw())) as chunks:
         async for chunk in chunks:
+            wire_size += len(chunk)
             try:
                 more = decoder.feed(chunk)
             except zlib.error as error:
@@ -144,6 +148,8 @@ async def _read(response: httpx.Response, wire: Wire, limit: int, asked: str) ->
         body=bytes(decoder.body),
         truncated=decoder.truncated,
         undecoded=decoder.undecoded,
+        encoding=encoding,
+        wire_size=None if decoder.truncated else wire_size,
         http_version=version.decode("ascii", "replace"),
         ip=wire.ip,
         dns=wire.dns,
@@ -154,35 +160,6 @@ async def _read(response: httpx.Response, wire: Wire, limit: int, asked: str) ->
         tls_days_left=_days_left(wire.not_after),
         redirect_to=_redirect(response),
     )
-
-
-class _Decoder:
-    """One layer of gzip or deflate, and never more than the limit of what comes out."""
-
-    def __init__(self, encoding: str, limit: int) -> None:
-        self.body = bytearray()
-        self.truncated = False
-        self.undecoded: str | None = None
-        self._limit = limit
-        self._inflate = None
-        if encoding in ("gzip", "x-gzip"):
-            self._inflate = zlib.decompressobj(16 + zlib.MAX_WBITS)
-        elif encoding == "deflate":
-            self._inflate = zlib.decompressobj()
-        elif encoding not in ("", "identity"):
-            self.undecoded = encoding
-
-    def feed(self, data: bytes) -> bool:
-        """False once nothing more is wanted. Raises zlib.error."""
-        room = self._limit - len(self.body) + 1
-        if self._inflate is None:
-            self.body += data[:room]
-        elif not self._inflate.eof:
-            self.body += self._inflate.decompress(data, room)
-        if len(self.body) > self._limit:
-            self.truncated = True
-            del self.body[self._limit :]
-        return not self.truncated
 
 
 def _headers(headers: httpx.Headers) -> dict[str, str]:
