@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import timedelta
+from ipaddress import IPv6Address
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, WithJsonSchema
@@ -24,7 +25,7 @@ RESERVED_NAMES = frozenset(
 _DURATION = re.compile(r"(0|[1-9][0-9]*)(ms|s|m|h|d)")
 _INT = re.compile(r"-?(0|[1-9][0-9]{0,17})")
 _FLOAT = re.compile(r"-?(0|[1-9][0-9]{0,17})(\.[0-9]{1,18})?")
-_HOST = re.compile(r"[^\s/@:?#\[\]\x00-\x20]{1,253}|\[?[0-9A-Fa-f.]*:[0-9A-Fa-f:.]*(%[A-Za-z0-9._-]+)?\]?")
+_HOST = re.compile(r"[^\s/@:?#\[\]\x00-\x20]{1,253}")
 _UNITS = {
     "ms": timedelta(milliseconds=1),
     "s": timedelta(seconds=1),
@@ -116,9 +117,14 @@ def _quoted(value: Any) -> str:
 
 def _host(value: Any) -> Any:
     text = _text(value)
-    if "${{" not in text and not _HOST.fullmatch(text):
-        raise wrong(f"{_quoted(text)} is not a host; write a name or an address, without scheme, port or path")
-    return text
+    if "${{" in text or _HOST.fullmatch(text):
+        return text
+    try:
+        return str(IPv6Address(text.removeprefix("[").removesuffix("]")))
+    except ValueError:
+        raise wrong(
+            f"{_quoted(text)} is not a host; write a name or an address, without scheme, port or path"
+        ) from None
 
 
 def _matching(pattern: str, sentence: str) -> Any:

@@ -9,7 +9,7 @@ from typing import Annotated, ClassVar, TypedDict
 from captain.fields import Bool, Host, Port
 from captain.measurement import Measurement, Value
 from captain.probes import Context, Probe, probe
-from captain.systems.tcp import Connection, opened
+from captain.systems.tcp import Connection, address, opened
 
 _MARGIN = 0.9
 """Share of the attempt's time that is waited, so that a sentence comes before the attempt's end."""
@@ -54,7 +54,7 @@ expect: ['connected', 'latency < duration("200ms")']"""
         banner: Annotated[str, "the first line the server said (needs banner)"]
 
     def asks(self) -> str:
-        return f"connect to {self.host}:{self.port}"
+        return f"connect to {address(self.host, self.port)}"
 
     async def measure(self, ctx: Context) -> Measurement:
         deadline = asyncio.get_running_loop().time() + ctx.timeout.total_seconds() * _MARGIN

@@ -10,6 +10,7 @@ from captain.measurement import Measurement, Value
 from captain.probes import Context, Probe, probe
 from captain.systems.certificate import Certificate, NotACertificate, read_certificate
 from captain.systems.starttls import Protocol
+from captain.systems.tcp import address
 from captain.systems.tls import Legacy, Server
 
 _MARGIN = 0.9
@@ -80,7 +81,7 @@ expect: ['verified', 'days_left >= 21', 'size(legacy_accepted) == 0']"""
     def asks(self) -> str:
         how = "" if self.starttls == "none" else f" ({self.starttls})"
         named = f" as {self.sni}" if self.sni else ""
-        return f"TLS of {self.host}:{self.port}{named}{how}"
+        return f"TLS of {address(self.host, self.port)}{named}{how}"
 
     async def measure(self, ctx: Context) -> Measurement:
         name = self.sni or self.host

@@ -72,6 +72,11 @@ async def opened(asked: str, host: str, port: int, *, deadline: float, timeout: 
         raise ProbeError(f"{asked}: {sentence}", fault=fault) from error
 
 
+def address(host: str, port: int) -> str:
+    """As people write it: an IPv6 address in brackets."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
 def judged(error: Exception) -> tuple[str, Fault]:
     """What an error of a connection says, and whose fault it is."""
     if isinstance(error, socket.gaierror):

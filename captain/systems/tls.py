@@ -19,7 +19,7 @@ from captain.http.tls import context
 from captain.safe import safe
 from captain.systems.handshake import LIMIT, Channel, Session, TooMuch, accepted, first_answer, old_hello
 from captain.systems.starttls import Protocol, ask_for_tls, take_leave
-from captain.systems.tcp import Connection, judged, opened
+from captain.systems.tcp import Connection, address, judged, opened
 
 # X509_V_ERR_… of OpenSSL's x509_vfy.h
 _CLASSES = {
@@ -63,10 +63,10 @@ class Server:
     """One server that is asked several times under one deadline."""
 
     def __init__(self, host: str, port: int, name: str, starttls: Protocol, timeout: timedelta, share: float) -> None:
-        self.asked = f"TLS of {host}:{port}"
+        self.asked = f"TLS of {address(host, port)}"
         self._host = host
         self._port = port
-        self._name = name.strip("[]")
+        self._name = name
         self._starttls = starttls
         self._timeout = timeout
         self._deadline = asyncio.get_running_loop().time() + timeout.total_seconds() * share

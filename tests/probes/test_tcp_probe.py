@@ -103,12 +103,13 @@ async def test_no_manner_of_a_server_holds_it_or_fills_memory(hostile_server: Ho
     assert len(str(seen.observed["banner"])) <= 1024
 
 
-@pytest.mark.parametrize("host", ["https://shop.example.com", "shop.example.com:443", "a/b", "user@db", "", "a b"])
+@pytest.mark.parametrize("host", ["https://a.example.com", "a.example.com:443", "a/b", "user@db", "", "a b", "a:80"])
 def test_what_is_no_host_is_refused_when_the_file_is_read(host: str) -> None:
     with pytest.raises(ValidationError, match=r"is not a host"):
         TcpProbe(host=host, port=1)
 
 
-@pytest.mark.parametrize("host", ["db", "db.example.com.", "10.0.0.1", "::1", "[fe80::1%eth0]", "${{ vars.host }}"])
+@pytest.mark.parametrize("host", ["db", "db.example.com.", "10.0.0.1", "::1", "fe80::1%eth0", "${{ vars.host }}"])
 def test_names_addresses_and_templates_are_hosts(host: str) -> None:
     assert TcpProbe(host=host, port=1).host == host
+    assert TcpProbe(host="[fd00::1]", port=1).asks() == "connect to [fd00::1]:1"
