@@ -66,6 +66,7 @@ async def ask(
     measurement: Measurement | None = None
     error: ProbeError | None = None
     hopeless = True
+    ended: float | None = None
     try:
         if not timeout:
             hopeless = False
@@ -91,8 +92,12 @@ async def ask(
             )
             async with asyncio.timeout((timeout + GRACE).total_seconds()):
                 seen = await probe.measure(context)
-            # Before anything is judged or cut: half a secret would no longer be recognised.
-            measurement = replace(seen, observed={name: _masked(desk, one) for name, one in seen.observed.items()})
+        ended = desk.clock.monotonic()
+        # One after another, so that what came back is judged while the next questions are on their way.
+        async with desk.turn:
+            await asyncio.sleep(0)
+        # Before anything is judged or cut: half a secret would no longer be recognised.
+        measurement = replace(seen, observed={name: _masked(desk, one) for name, one in seen.observed.items()})
     except ProbeError as raised:
         error = raised
     except CaptainError as raised:
@@ -101,7 +106,7 @@ async def ask(
         error = ProbeError(f"{asked}: no answer within {timeout.total_seconds():g} s", fault="unclear")
     except Exception as raised:  # a kind's own bug must not look like a verdict about the product
         error = ProbeError(f"{ask.kind} itself failed: {type(raised).__name__}: {raised}", fault="instrument")
-    duration = timedelta(seconds=desk.clock.monotonic() - started)
+    duration = timedelta(seconds=(desk.clock.monotonic() if ended is None else ended) - started)
     if measurement is not None:
         asked = desk.mask(measurement.asked)
     return Answer(name, ask.kind, duration, asked, measurement, error, hopeless)

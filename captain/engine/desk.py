@@ -82,6 +82,8 @@ class Desk:
         self.lock_seen = LockSeen(None, None, False)
         self.fence = 0
         self.slots = asyncio.Semaphore(concurrency)
+        self.turn = asyncio.Lock()
+        """Held by the answer that is judged next: many that come at once must not hold up what is sent."""
         self.acting = asyncio.Lock()
         self.rolling = asyncio.Lock()
         self.following: dict[str, asyncio.Task[None]] = {}

@@ -11,6 +11,8 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -71,14 +73,22 @@ async def fetch(
     Raises ProbeError: fault `subject` where the other side is to blame, `unclear` where it cannot be told,
     `instrument` where the question could not be put.
     """
-    # httpx loads its own command line where click and rich are installed: 20 ms and 3 MB that nothing here uses.
-    # A None makes that import fail, which httpx allows for.
-    sys.modules.setdefault("httpx._main", None)  # type: ignore[arg-type]
+    _leave_out()
     from captain.http.ask import ask
 
     return await ask(
         url, method, headers or {}, body, timeout=timeout, ca_file=ca_file, verify=verify, limit=limit, keep=keep
     )
+
+
+@cache
+def _leave_out() -> None:
+    """Spare httpx what nothing here uses. A None makes an import fail at once, which httpx allows for."""
+    # Its own command line, loaded where click and rich are installed: 20 ms and 3 MB.
+    sys.modules.setdefault("httpx._main", None)  # type: ignore[arg-type]
+    # httpcore looks for sniffio through the whole path at every lock it makes, seven times for one question.
+    if find_spec("sniffio") is None:
+        sys.modules.setdefault("sniffio", None)  # type: ignore[arg-type]
 
 
 _ADDRESS = re.compile(r"(0x[0-9a-f]+|[0-9]+)(\.(0x[0-9a-f]+|[0-9]+)){0,3}\.?", re.IGNORECASE)
