@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import timedelta
+from ipaddress import IPv6Address
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, WithJsonSchema
@@ -24,6 +25,7 @@ RESERVED_NAMES = frozenset(
 _DURATION = re.compile(r"(0|[1-9][0-9]*)(ms|s|m|h|d)")
 _INT = re.compile(r"-?(0|[1-9][0-9]{0,17})")
 _FLOAT = re.compile(r"-?(0|[1-9][0-9]{0,17})(\.[0-9]{1,18})?")
+_HOST = re.compile(r"[^\s/@:?#\[\]\x00-\x20]{1,253}")
 _UNITS = {
     "ms": timedelta(milliseconds=1),
     "s": timedelta(seconds=1),
@@ -113,6 +115,18 @@ def _quoted(value: Any) -> str:
     return f"a {shape(value)}"
 
 
+def _host(value: Any) -> Any:
+    text = _text(value)
+    if "${{" in text or _HOST.fullmatch(text):
+        return text
+    try:
+        return str(IPv6Address(text.removeprefix("[").removesuffix("]")))
+    except ValueError:
+        raise wrong(
+            f"{_quoted(text)} is not a host; write a name or an address, without scheme, port or path"
+        ) from None
+
+
 def _matching(pattern: str, sentence: str) -> Any:
     compiled = re.compile(pattern)
 
@@ -160,6 +174,8 @@ Port = Annotated[
     Field(ge=1, le=65535),
     WithJsonSchema({"type": "integer", "minimum": 1, "maximum": 65535}),
 ]
+Host = Annotated[str, BeforeValidator(_host), WithJsonSchema({"type": "string"})]
+"""A host name or an address, without scheme, port or path."""
 Float = Annotated[float, BeforeValidator(_float), WithJsonSchema({"type": "number"})]
 Bool = Annotated[bool, BeforeValidator(_bool), WithJsonSchema({"type": "boolean"})]
 

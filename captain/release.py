@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
+
+_COMMIT = re.compile(r"[0-9A-Fa-f]{7,64}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,3 +39,17 @@ class Release:
     def label(self) -> str:
         """How people name it: the version, else the short commit, else a question mark."""
         return self.version or (self.commit or "")[:7] or "?"
+
+    def is_called(self, name: str) -> bool | None:
+        """Whether a system that says it runs `name` runs this release; None where that cannot be compared.
+
+        A commit may be shortened to 7 characters.
+        """
+        if name in (self.version, self.tag):
+            return True
+        if _COMMIT.fullmatch(name):
+            if self.commit is None:
+                return None
+            size = min(len(name), len(self.commit))
+            return name[:size].lower() == self.commit[:size].lower()
+        return None if self.version is None else False

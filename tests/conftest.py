@@ -1,12 +1,15 @@
 """Fixtures for every test: real systems, started when a test asks for them."""
 
+from tests.dns_server import name_server
 from tests.docker_engine import docker_box, docker_engine
 from tests.dumps import dumps
 from tests.hostile_server import hostile_server
 from tests.mariadb_server import mariadb_server
+from tests.nginx_server import nginx
 from tests.postgres_server import postgres_database, postgres_server
 from tests.redis_server import redis_server, redis_servers
 from tests.s3_server import s3_server
+from tests.tls_databases import tls_mariadb, tls_postgres
 
 __all__ = [
     "docker_box",
@@ -14,9 +17,13 @@ __all__ = [
     "dumps",
     "hostile_server",
     "mariadb_server",
+    "name_server",
+    "nginx",
     "postgres_database",
     "postgres_server",
     "redis_server",
     "redis_servers",
     "s3_server",
+    "tls_mariadb",
+    "tls_postgres",
 ]

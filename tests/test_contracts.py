@@ -75,6 +75,7 @@ def test_every_library_that_captain_imports_is_one_it_declares() -> None:
     declared = {re.split(r"[\[<>=!~; ]", one, maxsplit=1)[0].lower() for one in written}
     modules = {
         "cel-expr-python": "cel_expr_python",
+        "dnspython": "dns",
         "dockerfile-parse": "dockerfile_parse",
         "gitpython": "git",
         "prometheus-client": "prometheus_client",

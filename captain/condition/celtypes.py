@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum
+from functools import lru_cache
 from typing import (
     Annotated,
     Any,
@@ -93,10 +94,14 @@ def declare(annotation: Any) -> CelType:
         raise TypeError(f"conditions cannot read {annotation!r}") from None
 
 
-def observes(cls: type) -> dict[str, Declared]:
-    """The observations of a TypedDict: types, and the sentences that stand in `Annotated`."""
+@lru_cache(maxsize=256)
+def observes(cls: type) -> Mapping[str, Declared]:
+    """The observations of a TypedDict: types, and the sentences that stand in `Annotated`.
+
+    Kept, because every step of a kind asks for them again and working them out takes a millisecond.
+    """
     hints = get_type_hints(cls, include_extras=True)
-    return {name: Declared(declare(hint), _sentence(hint)) for name, hint in hints.items()}
+    return types.MappingProxyType({name: Declared(declare(hint), _sentence(hint)) for name, hint in hints.items()})
 
 
 def _sentence(hint: Any) -> str:

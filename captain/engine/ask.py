@@ -79,7 +79,11 @@ async def ask(
             except Exception as raised:
                 error = _instrument(raised) if isinstance(raised, CaptainError) else _bug(ask.kind, raised)
                 return Answer(name, ask.kind, timedelta(0), asked, None, error, hopeless=True)
-            return await ask_resolved(desk, name, ask.kind, probe, timeout, releases, permitted=permitted, step=step)
+            answer = await ask_resolved(desk, name, ask.kind, probe, timeout, releases, permitted=permitted, step=step)
+        # One after another, so that what came back is judged while the next questions are on their way.
+        async with desk.turn:
+            await asyncio.sleep(0)
+        return answer
     except ProbeError as raised:
         error = raised
     return Answer(name, ask.kind, timedelta(seconds=desk.clock.monotonic() - started), asked, None, error)

@@ -84,6 +84,8 @@ class Desk:
         self.lock_seen = LockSeen(None, None, False)
         self.fence = 0
         self.slots = asyncio.Semaphore(concurrency)
+        self.turn = asyncio.Lock()
+        """Held by the answer that is judged next: many that come at once must not hold up what is sent."""
         self.acting = asyncio.Lock()
         self.trying = asyncio.Lock()
         """Held while a step is run that does more than read."""

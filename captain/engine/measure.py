@@ -326,7 +326,8 @@ def ordered(steps: Iterable[Step]) -> list[list[Step]]:
         names = {step.id for step in left}
         wave = [step for step in left if not names & set(step.needs)] or left
         waves.append(wave)
-        left = [step for step in left if step not in wave]
+        done = {step.id for step in wave}
+        left = [step for step in left if step.id not in done]
     return waves
 
 

@@ -1,6 +1,6 @@
 """Asks one HTTP question under one deadline and within bounds. Knows no probe, no verdict and no secret's name.
 
-No proxy, no netrc, no environment, no cookies, no redirects: what is asked is what the caller wrote. httpx is
+No proxy, no netrc, no environment, no cookies; redirects only through `captain.http.follow`. httpx is
 imported when the first question is asked.
 """
 
@@ -11,6 +11,8 @@ import sys
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -33,6 +35,10 @@ class Reply:
     """Whether there was more."""
     undecoded: str | None
     """The Content-Encoding that was not decoded: body is as it came then."""
+    encoding: str
+    """The Content-Encoding, lower case; "identity" where there is none."""
+    wire_size: int | None
+    """Bytes of the body as they came, still encoded; None where not all of it was read."""
     http_version: str
     ip: str
     """The address that answered."""
@@ -46,7 +52,7 @@ class Reply:
     tls_days_left: int | None
     """Whole days until the certificate expires; None without TLS or verification."""
     redirect_to: str | None
-    """Where the answer points, absolute; nobody went there."""
+    """Where the answer points, absolute; `fetch` does not go there."""
 
 
 async def fetch(
@@ -59,17 +65,17 @@ async def fetch(
     ca_file: Path | None = None,
     verify: bool = True,
     limit: int = LIMIT,
+    keep: bool = True,
     take: Callable[[bytes], Awaitable[None]] | None = None,
 ) -> Reply:
     """Ask once on a fresh connection. `timeout` covers everything from the name to the last byte.
 
-    `ca_file` replaces the machine's certificate authorities. `take` gets the body of a 2xx answer piece by piece,
-    undecoded and however long it is; `Reply.body` is empty then. Raises ProbeError: fault `subject` where the other
-    side is to blame, `unclear` where it cannot be told, `instrument` where the question could not be put.
+    Without `keep` the body is counted and thrown away; `take` gets the body of a 2xx answer piece by piece, undecoded
+    and however long it is. `ca_file` replaces the machine's certificate authorities. Raises ProbeError: fault
+    `subject` where the other side is to blame, `unclear` where it cannot be told, `instrument` where the question
+    could not be put.
     """
-    # httpx loads its own command line where click and rich are installed: 20 ms and 3 MB that nothing here uses.
-    # A None makes that import fail, which httpx allows for.
-    sys.modules.setdefault("httpx._main", None)  # type: ignore[arg-type]
+    _leave_out()
     from captain.http.ask import ask
 
     return await ask(
@@ -81,8 +87,19 @@ async def fetch(
         ca_file=ca_file,
         verify=verify,
         limit=limit,
+        keep=keep,
         take=take,
     )
+
+
+@cache
+def _leave_out() -> None:
+    """Spare httpx what nothing here uses. A None makes an import fail at once, which httpx allows for."""
+    # Its own command line, loaded where click and rich are installed: 20 ms and 3 MB.
+    sys.modules.setdefault("httpx._main", None)  # type: ignore[arg-type]
+    # httpcore looks for sniffio through the whole path at every lock it makes, seven times for one question.
+    if find_spec("sniffio") is None:
+        sys.modules.setdefault("sniffio", None)  # type: ignore[arg-type]
 
 
 _ADDRESS = re.compile(r"(0x[0-9a-f]+|[0-9]+)(\.(0x[0-9a-f]+|[0-9]+)){0,3}\.?", re.IGNORECASE)

@@ -7,8 +7,8 @@ import re
 import ssl
 import time
 import zlib
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import aclosing, asynccontextmanager
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from contextlib import aclosing
 from datetime import timedelta
 from pathlib import Path
 from typing import cast
@@ -20,6 +20,7 @@ import httpx
 from captain import __version__
 from captain.errors import ProbeError
 from captain.http import Reply, refused_url
+from captain.http.decoder import Counter, Decoder, Taker
 from captain.http.faults import explain, timed_out
 from captain.http.tls import context
 from captain.http.wire import HeadTooLong, Wire
@@ -44,6 +45,7 @@ async def ask(
     ca_file: Path | None,
     verify: bool,
     limit: int,
+    keep: bool,
     take: Callable[[bytes], Awaitable[None]] | None = None,
 ) -> Reply:
     """As `captain.http.fetch`."""
@@ -55,13 +57,21 @@ async def ask(
     try:
         request = httpx.Request(method, url, headers=_merged(headers), content=body)
         asked = f"{method} {request.url}"
-        async with asyncio.timeout(timeout.total_seconds()), _sent(request, wire, secured) as response:
+        async with asyncio.timeout(timeout.total_seconds()):
+            answer = await _send(request, wire, secured)
             wire.phase = "body"
-            return await _read(response, wire, limit, asked, take if response.is_success else None)
+            decoder: Decoder | Counter | Taker = Counter(limit)
+            if take is not None and 200 <= answer.status < 300:
+                decoder = Taker(take)
+            elif keep or take is not None:
+                decoder = Decoder(_encoding(answer), limit)
+            return await _read(str(request.url), answer, wire, decoder, asked)
     except TimeoutError as error:
         raise timed_out(asked, wire.phase, timeout) from error
     except (httpx.InvalidURL, httpx.HTTPError, OSError, HeadTooLong, *_CORE_ERRORS) as error:
         raise explain(asked, wire.phase, error) from error
+    finally:
+        wire.close()
 
 
 _CORE_ERRORS = (
@@ -79,82 +89,44 @@ def _merged(headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
     return [(name.encode(), value.encode("utf-8", "surrogateescape")) for name, value in [*merged, *headers.items()]]
 
 
-class _Transport(httpx.AsyncBaseTransport):
-    """httpx over a connection pool of one, so that the wire is ours."""
-
-    def __init__(self, wire: Wire, secured: ssl.SSLContext | None) -> None:
-        self._pool = httpcore.AsyncConnectionPool(
-            ssl_context=secured, max_connections=1, max_keepalive_connections=0, network_backend=wire
-        )
-
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        url = request.url
-        answer = await self._pool.handle_async_request(
-            httpcore.Request(
-                method=request.method,
-                url=httpcore.URL(scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path),
-                headers=request.headers.raw,
-                content=request.stream,
-            )
-        )
-        return httpx.Response(answer.status, headers=answer.headers, stream=_Body(answer), extensions=answer.extensions)
-
-    async def aclose(self) -> None:
-        await self._pool.aclose()
+async def _send(request: httpx.Request, wire: Wire, secured: ssl.SSLContext | None) -> httpcore.Response:
+    """Over a connection of its own. httpx's client and httpcore's pool serve many requests; this is one."""
+    url = request.url
+    target = httpcore.URL(scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path)
+    connection = httpcore.AsyncHTTPConnection(target.origin, ssl_context=secured, network_backend=wire)
+    return await connection.handle_async_request(
+        httpcore.Request(method=request.method, url=target, headers=request.headers.raw, content=request.stream)
+    )
 
 
-class _Body(httpx.AsyncByteStream):
-    def __init__(self, answer: httpcore.Response) -> None:
-        self._answer = answer
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        async for chunk in self._answer.aiter_stream():
-            yield chunk
-
-    async def aclose(self) -> None:
-        await self._answer.aclose()
-
-
-@asynccontextmanager
-async def _sent(request: httpx.Request, wire: Wire, secured: ssl.SSLContext | None) -> AsyncIterator[httpx.Response]:
-    transport = _Transport(wire, secured)
-    async with httpx.AsyncClient(transport=transport, trust_env=False, follow_redirects=False, timeout=None) as client:
-        response = await client.send(request, stream=True)
-        try:
-            yield response
-        finally:
-            await response.aclose()
+def _encoding(answer: httpcore.Response) -> str:
+    return httpx.Headers(answer.headers).get("content-encoding", "").strip().lower() or "identity"
 
 
 async def _read(
-    response: httpx.Response,
-    wire: Wire,
-    limit: int,
-    asked: str,
-    take: Callable[[bytes], Awaitable[None]] | None,
+    url: str, answer: httpcore.Response, wire: Wire, decoder: Decoder | Counter | Taker, asked: str
 ) -> Reply:
-    encoding = response.headers.get("content-encoding", "").strip().lower()
-    decoder = _Decoder(encoding, limit)
-    async with aclosing(cast(AsyncGenerator[bytes, None], response.aiter_raw())) as chunks:
+    headers, encoding = httpx.Headers(answer.headers), _encoding(answer)
+    wire_size = 0
+    async with aclosing(cast(AsyncGenerator[bytes, None], answer.aiter_stream())) as chunks:
         async for chunk in chunks:
-            if take is not None:
-                await take(chunk)
-                continue
+            wire_size += len(chunk)
             try:
-                more = decoder.feed(chunk)
+                more = await decoder.feed(chunk) if isinstance(decoder, Taker) else decoder.feed(chunk)
             except zlib.error as error:
                 raise ProbeError(f"{asked}: the body is no {encoding}: {error}", fault="unclear") from error
             if not more:
                 break
-    version = response.extensions.get("http_version", b"HTTP/1.1")
     return Reply(
-        url=str(response.request.url),
-        status=response.status_code,
-        headers=_headers(response.headers),
+        url=url,
+        status=answer.status,
+        headers=_headers(headers),
         body=bytes(decoder.body),
         truncated=decoder.truncated,
         undecoded=decoder.undecoded,
-        http_version=version.decode("ascii", "replace"),
+        encoding=encoding,
+        wire_size=None if decoder.truncated else wire_size,
+        http_version=answer.extensions.get("http_version", b"HTTP/1.1").decode("ascii", "replace"),
         ip=wire.ip,
         dns=wire.dns,
         connect=wire.connect,
@@ -162,37 +134,8 @@ async def _read(
         first_byte=wire.first_byte or wire.since(wire.began),
         latency=wire.since(wire.began),
         tls_days_left=_days_left(wire.not_after),
-        redirect_to=_redirect(response),
+        redirect_to=_redirect(url, answer.status, headers.get("location")),
     )
-
-
-class _Decoder:
-    """One layer of gzip or deflate, and never more than the limit of what comes out."""
-
-    def __init__(self, encoding: str, limit: int) -> None:
-        self.body = bytearray()
-        self.truncated = False
-        self.undecoded: str | None = None
-        self._limit = limit
-        self._inflate = None
-        if encoding in ("gzip", "x-gzip"):
-            self._inflate = zlib.decompressobj(16 + zlib.MAX_WBITS)
-        elif encoding == "deflate":
-            self._inflate = zlib.decompressobj()
-        elif encoding not in ("", "identity"):
-            self.undecoded = encoding
-
-    def feed(self, data: bytes) -> bool:
-        """False once nothing more is wanted. Raises zlib.error."""
-        room = self._limit - len(self.body) + 1
-        if self._inflate is None:
-            self.body += data[:room]
-        elif not self._inflate.eof:
-            self.body += self._inflate.decompress(data, room)
-        if len(self.body) > self._limit:
-            self.truncated = True
-            del self.body[self._limit :]
-        return not self.truncated
 
 
 def _headers(headers: httpx.Headers) -> dict[str, str]:
@@ -211,11 +154,10 @@ def _days_left(not_after: str | None) -> int | None:
     return int((ssl.cert_time_to_seconds(not_after) - time.time()) // _DAY)
 
 
-def _redirect(response: httpx.Response) -> str | None:
-    location = response.headers.get("location")
-    if location is None or not 300 <= response.status_code < 400:
+def _redirect(url: str, status: int, location: str | None) -> str | None:
+    if location is None or not 300 <= status < 400:
         return None
     try:
-        return str(urljoin(str(response.request.url), location))
+        return str(urljoin(url, location))
     except ValueError:
-        return str(location)
+        return location

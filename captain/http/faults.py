@@ -28,7 +28,7 @@ def timed_out(asked: str, phase: Phase, timeout: timedelta) -> ProbeError:
     """The deadline passed while waiting for that."""
     sentence, fault = _TIMED_OUT[phase]
     seconds = timeout.total_seconds()
-    return ProbeError(f"{asked}: {sentence.format(f'{seconds:g}s')}", fault=fault)
+    return ProbeError(f"{asked}: {sentence.format(f'{round(seconds, 3):g}s')}", fault=fault)
 
 
 def explain(asked: str, phase: Phase, error: Exception) -> ProbeError:
@@ -51,7 +51,8 @@ def _judge(phase: Phase, error: Exception) -> tuple[str, Fault]:
         if isinstance(cause, ConnectionRefusedError):
             return "connection refused", "subject"
         if isinstance(cause, ConnectionResetError | BrokenPipeError):
-            return "connection reset", "subject"
+            # asyncio raises it without a number where the other side ended a handshake in order.
+            return "connection reset" if cause.errno else "connection closed", "subject"
         if isinstance(cause, HeadTooLong):
             return f"no end of the headers within {HEAD_LIMIT // 1024} KiB", "unclear"
     for cause in chain:

@@ -15,6 +15,7 @@ import httpcore
 from captain.errors import ProbeError
 from captain.threads import on_daemon
 
+_Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 Phase = Literal["resolve", "connect", "tls", "answer", "body"]
 
 HEAD_LIMIT = 128 * 1024
@@ -41,6 +42,7 @@ class Wire(httpcore.AsyncNetworkBackend):
         self.not_after: str | None = None
         """When the certificate expires, as OpenSSL writes it."""
         self._head = 0
+        self._writer: asyncio.StreamWriter | None = None
 
     def since(self, moment: float) -> timedelta:
         return timedelta(seconds=self._loop.time() - moment)
@@ -56,21 +58,27 @@ class Wire(httpcore.AsyncNetworkBackend):
         addresses = await self._resolve(host, port)
         self.phase = "connect"
         began = self._loop.time()
-        errors: list[Exception] = []
+        errors: list[OSError] = []
         for at, address in enumerate(addresses):
             left = (self._deadline - self._loop.time()) / (len(addresses) - at)
             try:
                 async with asyncio.timeout(left):
-                    stream = await httpcore.AnyIOBackend().connect_tcp(address, port)
-            except (TimeoutError, httpcore.ConnectError, httpcore.ConnectTimeout) as error:
+                    streams = await asyncio.open_connection(address, port)
+            except OSError as error:
                 errors.append(error)
                 continue
             self.connect = self.since(began)
             self.ip = address
             self.phase = "answer"
-            return _Stream(stream, self)
+            self._writer = streams[1]
+            return _Stream(streams, self)
         # A refusal says more than an address family that does not work here.
         raise next((error for error in errors if not isinstance(error, TimeoutError)), errors[0])
+
+    def close(self) -> None:
+        """Let the connection go at once: nothing more is said on it."""
+        if self._writer is not None:
+            self._writer.transport.abort()
 
     async def connect_unix_socket(
         self, path: str, timeout: float | None = None, socket_options: Iterable[Any] | None = None
@@ -102,20 +110,31 @@ class Wire(httpcore.AsyncNetworkBackend):
 
 
 class _Stream(httpcore.AsyncNetworkStream):
-    def __init__(self, inner: httpcore.AsyncNetworkStream, wire: Wire) -> None:
-        self._inner = inner
+    """asyncio's own streams: httpcore's way over anyio costs as much again as all the rest of a question."""
+
+    def __init__(self, streams: _Streams, wire: Wire) -> None:
+        self._reader, self._writer = streams
         self._wire = wire
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        data = await self._inner.read(max_bytes, timeout)
+        try:
+            data = await self._reader.read(max_bytes)
+        except OSError as error:
+            raise httpcore.ReadError(str(error)) from error
         self._wire.heard(len(data))
         return data
 
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        await self._inner.write(buffer, timeout)
+        if not buffer:
+            return
+        try:
+            self._writer.write(buffer)
+            await self._writer.drain()
+        except OSError as error:
+            raise httpcore.WriteError(str(error)) from error
 
     async def aclose(self) -> None:
-        await self._inner.aclose()
+        self._wire.close()
 
     async def start_tls(
         self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
@@ -124,19 +143,17 @@ class _Stream(httpcore.AsyncNetworkStream):
         wire.phase = "tls"
         began = asyncio.get_running_loop().time()
         try:
-            secured = await self._inner.start_tls(ssl_context, server_hostname, timeout)
-        except BaseException:
-            # httpcore closes it on errors, not when the deadline or the user cancels the handshake.
-            await self._inner.aclose()
-            raise
+            await self._writer.start_tls(ssl_context, server_hostname=server_hostname)
+        except OSError as error:
+            raise httpcore.ConnectError(str(error)) from error
         wire.tls = wire.since(began)
         wire.phase = "answer"
-        certificate = secured.get_extra_info("ssl_object").getpeercert() or {}
+        certificate = self.get_extra_info("ssl_object").getpeercert() or {}
         wire.not_after = certificate.get("notAfter")
-        return _Stream(secured, wire)
+        return self
 
     def get_extra_info(self, info: str) -> Any:
-        return self._inner.get_extra_info(info)
+        return self._writer.get_extra_info(info)
 
 
 def _refuse_metadata(address: str) -> None:

@@ -255,9 +255,8 @@ probes: Registry[type[Probe]] = Registry("captain.probes", "captain.probes")
 
 RESERVED = frozenset(
     (
-        *("tcp", "dns", "tls", "image", "service", "compose", "dockerfile", "ignore", "ci", "workflow", "report"),
-        *("sql", "migrations", "prometheus", "metrics", "backup", "docs", "source"),
-        *("load", "watch", "drill", "record", "score", "rollback"),
+        *("image", "service", "compose", "dockerfile", "ignore", "ci", "workflow", "report", "prometheus", "metrics"),
+        *("docs", "source", "load", "watch", "score", "rollback"),
     )
 )
 """Kinds of later captains: accepted in files, noted by lint, their steps unknown."""

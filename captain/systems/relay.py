@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import ipaddress
-import os
 import socket
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
@@ -18,7 +16,7 @@ from typing import Any
 
 from captain.errors import ProbeError
 from captain.safe import safe
-from captain.threads import on_daemon
+from captain.systems.tcp import connected, judged
 
 LIMIT = 16 * 1024 * 1024
 """Bytes a server may send over one relay."""
@@ -116,29 +114,14 @@ class Relay:
                 f"{self._asked}: no connection to {shown} within {self._seconds}", fault="unclear"
             ) from error
         except (OSError, UnicodeError) as error:
-            raise ProbeError(f"{self._asked}: {shown}: {_words(error)}", fault="unclear") from error
+            raise ProbeError(f"{self._asked}: {shown}: {judged(error)[0]}", fault="unclear") from error
         self._open.append(streams[1])
         return streams
 
     async def _over_tcp(self) -> _Streams:
-        try:
-            addresses = [str(ipaddress.ip_address(self._host.strip("[]")))]
-        except ValueError:
-            found = await on_daemon(lambda: socket.getaddrinfo(self._host, self._port, type=socket.SOCK_STREAM))
-            addresses = list(dict.fromkeys(str(entry[4][0]) for entry in found))
-        errors: list[OSError] = []
-        for at, address in enumerate(addresses):
-            left = (self._deadline - asyncio.get_running_loop().time()) / (len(addresses) - at)
-            try:
-                async with asyncio.timeout(left):
-                    streams = await asyncio.open_connection(address, self._port, limit=_CHUNK)
-            except OSError as error:
-                errors.append(error)
-                continue
-            self.ip = address
-            return streams
-        # A refusal says more than an address family that does not work here.
-        raise next((error for error in errors if not isinstance(error, TimeoutError)), errors[0])
+        made = await connected(self._host, self._port, self._deadline)
+        self.ip = made.ip
+        return made.reader, made.writer
 
     def _keep(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.ensure_future(work)
@@ -190,11 +173,3 @@ async def relay(asked: str, host: str, port: int, *, timeout: timedelta, limit: 
         if alarm is not None:
             alarm.cancel()
         await asyncio.shield(made.close())
-
-
-def _words(error: Exception) -> str:
-    if isinstance(error, socket.gaierror):
-        return f"the name was not resolved: {error.strerror}"
-    if isinstance(error, OSError) and error.errno:
-        return os.strerror(error.errno).lower()
-    return safe(str(error) or type(error).__name__, 200)

@@ -60,7 +60,13 @@ async def test_a_healthy_answer_observes_every_declared_name_that_applies(server
     assert all(isinstance(seen.observed[name], timedelta) for name in ("latency", "dns", "connect", "first_byte"))
     assert (seen.asked, seen.body, seen.notes) == (f"GET {server.url}/healthz", seen.observed["text"], ())
     declared = set(get_type_hints(HttpProbe.Observes))
-    assert set(seen.observed) == declared - {"tls", "tls_days_left", "redirect_to"}
+    assert declared - set(seen.observed) == {
+        *("tls", "tls_days_left", "redirect_to", "max_age"),
+        *("security_headers_missing", "version", "version_match"),
+        *("samples", "ok_samples", "failed_samples", "p50", "p95", "slowest", "cache_statuses"),
+        *("instances", "max_share", "assets", "asset_urls", "asset_wire_size", "assets_failed"),
+    }
+    assert {seen.observed[name] for name in ("cdn", "cache_status", "encoding")} == {"none", "NONE", "identity"}
 
 
 async def test_a_failing_product_is_an_answer_too(servers: Servers, ask: Ask) -> None:
@@ -167,7 +173,11 @@ async def test_refused_says_whose_fault_it_is(ask: Ask) -> None:
         ({"url": "shop.example.com"}, "starts with http"),
         ({"url": "https://user:pw@shop/"}, "holds a user or password"),
         ({"url": "http://h/", "method": "DELETE"}, "GET"),
-        ({"url": "http://h/", "follow": "true"}, "redirects are not followed yet"),
+        ({"url": "http://h/", "samples": "201"}, "less than or equal to 200"),
+        ({"url": "http://h/", "samples": "2", "method": "POST"}, "many times, which a POST is not made for"),
+        ({"url": "http://h/", "version": "version"}, "names no place in the answer"),
+        ({"url": "http://h/", "instance": "headers.x y"}, "names no place in the answer"),
+        ({"url": "http://h/", "security_headers": ["x y"]}, "is not the name of a header"),
         ({"url": "http://h/", "headers": {"X Y": "1"}}, "is not the name of a header"),
         ({"url": "http://h/", "headers": {"Content-Length": "1"}}, "is set by captain"),
         ({"url": "http://h/", "headers": {"X": "a\nb"}}, "control characters"),
