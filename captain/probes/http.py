@@ -3,41 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from datetime import timedelta
 from typing import Annotated, Any, ClassVar, Literal, TypedDict
 
 from pydantic import AfterValidator, Field
 
 from captain.fields import Bool, Text, wrong
-from captain.http import Reply, fetch, refused_url
+from captain.http import Reply, fetch
+from captain.http.keys import Headers, Url
 from captain.measurement import Measurement, Value
 from captain.probes import TEXT, Context, Probe, probe
 
-_TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,128}")
-_RESERVED = frozenset(("connection", "content-length", "transfer-encoding", "upgrade", "te", "trailer"))
 _CHARSET = re.compile(r"charset=\"?([A-Za-z0-9_-]{1,20})", re.IGNORECASE)
 _CHARSETS = re.compile(r"utf-?8|us-ascii|ascii|iso-8859-\d{1,2}|latin-?1|windows-125\d|utf-16(le|be)?", re.IGNORECASE)
-
-
-def _url(value: str) -> str:
-    if "${{" not in value and (refused := refused_url(value)) is not None:
-        raise wrong(refused)
-    return value
-
-
-def _header(name: str) -> str:
-    if not _TOKEN.fullmatch(name):
-        raise wrong("is not the name of a header")
-    if name.lower() in _RESERVED:
-        raise wrong(f"{name} is set by captain")
-    return name
-
-
-def _header_value(value: str) -> str:
-    if not value.isprintable():
-        raise wrong("holds control characters, which no header can")
-    return value
 
 
 def _no_redirects(value: bool) -> bool:
@@ -66,13 +44,11 @@ title: Health checks passing
 http: { url: 'https://shop.example.com/healthz' }
 expect: ['status == 200', 'json.status == "ok"', 'latency < duration("500ms")']"""
 
-    url: Annotated[Text, AfterValidator(_url)]
+    url: Url
     """Starts with http:// or https://; holds no user or password."""
     method: Literal["GET", "HEAD", "OPTIONS", "POST"] = "GET"
     """A probe only asks: what changes something is an action."""
-    headers: Mapping[Annotated[Text, AfterValidator(_header)], Annotated[Text, AfterValidator(_header_value)]] = Field(
-        default_factory=dict
-    )
+    headers: Headers = Field(default_factory=dict)
     """May hold `${{ secrets.NAME }}`."""
     body: Text | None = None
     """Sent as UTF-8; may hold `${{ secrets.NAME }}`."""
