@@ -59,10 +59,12 @@ async def fetch(
     ca_file: Path | None = None,
     verify: bool = True,
     limit: int = LIMIT,
+    asked: str | None = None,
 ) -> Reply:
     """Ask once on a fresh connection. `timeout` covers everything from the name to the last byte.
 
-    `ca_file` replaces the machine's certificate authorities. Raises ProbeError: fault `subject` where the other
+    `ca_file` replaces the machine's certificate authorities; `asked` is how errors begin where the URL would not read
+    well. Raises ProbeError: fault `subject` where the other
     side is to blame, `unclear` where it cannot be told, `instrument` where the question could not be put.
     """
     # httpx loads its own command line where click and rich are installed: 20 ms and 3 MB that nothing here uses.
@@ -70,7 +72,17 @@ async def fetch(
     sys.modules.setdefault("httpx._main", None)  # type: ignore[arg-type]
     from captain.http.ask import ask
 
-    return await ask(url, method, headers or {}, body, timeout=timeout, ca_file=ca_file, verify=verify, limit=limit)
+    return await ask(
+        url,
+        method,
+        headers or {},
+        body,
+        timeout=timeout,
+        ca_file=ca_file,
+        verify=verify,
+        limit=limit,
+        called=asked,
+    )
 
 
 _ADDRESS = re.compile(r"(0x[0-9a-f]+|[0-9]+)(\.(0x[0-9a-f]+|[0-9]+)){0,3}\.?", re.IGNORECASE)

@@ -44,16 +44,17 @@ async def ask(
     ca_file: Path | None,
     verify: bool,
     limit: int,
+    called: str | None = None,
 ) -> Reply:
     """As `captain.http.fetch`."""
     if (refused := refused_url(url)) is not None:
         raise ProbeError(f"the URL {refused}")
-    asked = f"{method} {url}"
+    asked = called or f"{method} {url}"
     wire = Wire(asyncio.get_running_loop().time() + timeout.total_seconds())
     secured = context(ca_file, verify) if url.startswith("https:") else None
     try:
         request = httpx.Request(method, url, headers=_merged(headers), content=body)
-        asked = f"{method} {request.url}"
+        asked = called or f"{method} {request.url}"
         async with asyncio.timeout(timeout.total_seconds()), _sent(request, wire, secured) as response:
             wire.phase = "body"
             return await _read(response, wire, limit, asked)
