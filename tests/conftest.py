@@ -2,5 +2,14 @@
 
 from tests.docker_engine import docker_box, docker_engine
 from tests.hostile_server import hostile_server
+from tests.prometheus_server import metrics_app, prometheus_process, prometheus_server, three_workers
 
-__all__ = ["docker_box", "docker_engine", "hostile_server"]
+__all__ = [
+    "docker_box",
+    "docker_engine",
+    "hostile_server",
+    "metrics_app",
+    "prometheus_process",
+    "prometheus_server",
+    "three_workers",
+]

@@ -109,7 +109,7 @@ async def _moment(client: Prometheus, question: Question) -> datetime | None:
 
 
 async def _ask(client: Prometheus, question: Question, moment: datetime | None) -> Answer:
-    limit = f"{client.left.total_seconds():.3f}s"
+    limit = f"{client.left.total_seconds():.3f}"
     if question.window is None or moment is None:
         return await client.get("query", query=question.query, timeout=limit, **_time(moment))
     return await client.get(

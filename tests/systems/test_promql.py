@@ -6,7 +6,10 @@ import pytest
 
 from captain.systems.promql import reading
 
-RIGHT = '(sum(rate(http_requests_total{status=~"5..", endpoint!~"/metrics|/health.*"}[5m])) or vector(0)) / sum(rate(http_requests_total[5m]))'
+RIGHT = (
+    '(sum(rate(http_requests_total{status=~"5..", endpoint!~"/metrics|/health.*"}[5m])) or vector(0))'
+    " / sum(rate(http_requests_total[5m]))"
+)
 NAIVE = 'sum(rate(http_requests_total{status=~"5.."}[5m])) / sum(rate(http_requests_total[5m])) or vector(0)'
 
 
