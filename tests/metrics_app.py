@@ -46,7 +46,11 @@ class Handler(BaseHTTPRequestHandler):
 
     def _metrics(self) -> None:
         if "openmetrics" in self.headers.get("Accept", ""):
-            self._say(200, openmetrics(REGISTRY), "application/openmetrics-text; version=1.0.0; charset=utf-8")
+            self._say(
+                200,
+                openmetrics(REGISTRY),  # type: ignore[no-untyped-call]
+                "application/openmetrics-text; version=1.0.0; charset=utf-8",
+            )
         else:
             self._say(200, generate_latest(), "text/plain; version=0.0.4; charset=utf-8")
 

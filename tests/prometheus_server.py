@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -96,10 +97,7 @@ class PrometheusServer:
 
     def value(self, query: str) -> list[dict[str, Any]]:
         """What a query gives, asked without captain."""
-        with urllib.request.urlopen(
-            f"{self.url}/api/v1/query?query={urllib.request.quote(query)}", timeout=10
-        ) as answer:  # type: ignore[attr-defined]
-            found: list[dict[str, Any]] = json.load(answer)["data"]["result"]
+        found: list[dict[str, Any]] = get(f"{self.url}/api/v1/query?query={quote(query)}")["data"]["result"]
         return found
 
     def until(self, holds: Callable[[], Any], seconds: float = 20) -> None:

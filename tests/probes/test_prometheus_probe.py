@@ -187,7 +187,7 @@ async def test_the_queries_of_a_deploy_are_answered(prometheus_server: Prometheu
 
 
 async def test_a_window_has_a_value_only_where_it_is_covered(prometheus_server: PrometheusServer) -> None:
-    keys = {"mode": "range", "query": 'up{job="gone"}', "reduce": "max"}
+    keys: dict[str, Any] = {"mode": "range", "query": 'up{job="gone"}', "reduce": "max"}
     seen = await ask(prometheus_server.url, window="1s", step="250ms", **keys)
     assert seen.observed["value"] == 0.0
     assert seen.observed["coverage"] == 1.0
@@ -196,7 +196,7 @@ async def test_a_window_has_a_value_only_where_it_is_covered(prometheus_server: 
     assert "value" not in seen.observed
     assert seen.observed["coverage"] < 0.1  # type: ignore[operator]  # a union of value types
     assert "of the window only" in seen.notes[-1]
-    fallback = {**keys, "query": 'up{job="gone"} or vector(0)'}
+    fallback: dict[str, Any] = {**keys, "query": 'up{job="gone"} or vector(0)'}
     assert "value" not in (await ask(prometheus_server.url, window="1d", step="1m", **fallback)).observed
 
 
