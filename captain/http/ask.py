@@ -53,7 +53,7 @@ async def ask(
     wire = Wire(asyncio.get_running_loop().time() + timeout.total_seconds())
     secured = context(ca_file, verify) if url.startswith("https:") else None
     try:
-        request = httpx.Request(method, url, headers=_merged(headers), content=body)
+        request = httpx.Request(method, url, headers=merged(headers), content=body)
         asked = called or f"{method} {request.url}"
         async with asyncio.timeout(timeout.total_seconds()), _sent(request, wire, secured) as response:
             wire.phase = "body"
@@ -73,7 +73,8 @@ _CORE_ERRORS = (
 )
 
 
-def _merged(headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
+def merged(headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
+    """captain's own headers under those given."""
     given = {name.lower() for name in headers}
     merged = [(name, value) for name, value in _HEADERS.items() if name.lower() not in given]
     return [(name.encode(), value.encode("utf-8", "surrogateescape")) for name, value in [*merged, *headers.items()]]
