@@ -1,7 +1,8 @@
 """A service with metrics, as a program: `metrics_app.py PORT [WORKERS]`. Answers on 127.0.0.1 and serves /metrics.
 
 Several workers listen on one port, each with counters of its own, as a server without a shared metrics directory does.
-/items answers 200, /fail 500, /slow after a moment, /moved points elsewhere, /gone 404; /quiet is not counted.
+/items answers 200, /fail 500, /slow after a moment, /serial one after another, /moved points elsewhere, /gone 404;
+/quiet is not counted.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ ACTIVE = Gauge("http_requests_in_progress", "Requests being answered")
 CONNECTIONS = Gauge("db_connections", "Connections to the database", ["pool"])
 ANSWERS = {"/items": 200, "/fail": 500, "/slow": 200, "/gone": 404, "/moved": 302}
 SEEN: list[str] = []
+ONE_AT_A_TIME = threading.Lock()
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -42,6 +44,9 @@ class Handler(BaseHTTPRequestHandler):
         with ACTIVE.track_inprogress(), SECONDS.labels(path).time():
             if path == "/slow":
                 time.sleep(0.3)
+            if path == "/serial":
+                with ONE_AT_A_TIME:
+                    time.sleep(0.1)
             REQUESTS.labels(path, str(status)).inc()
         return self._say(status, b"x" * 100)
 
@@ -75,6 +80,9 @@ class Server(ThreadingHTTPServer):
     def server_bind(self) -> None:
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         super().server_bind()
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Says nothing of clients that go."""
 
 
 def main(port: int, workers: int) -> None:

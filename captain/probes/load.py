@@ -145,7 +145,7 @@ expect:
     def _needs(self) -> timedelta:
         """What it takes at most."""
         stages = sum((stage.duration for stage in self.profile), timedelta(0))
-        return self.warmup + stages + 2 * self.request_timeout + START + _MARGIN
+        return self.warmup + stages + 3 * self.request_timeout + START + _MARGIN
 
     async def measure(self, ctx: Context) -> Measurement:
         if self._needs > ctx.timeout:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from captain.errors import CaptainError
-from captain.systems.load import TIMEOUT, Burst, Shot, Stage, percentile, summed
+from captain.systems.load import LATE_SHARE, TIMEOUT, Burst, Shot, Stage, percentile, summed
 
 _TICK = 0.01
 _HOPELESS = 1.0
@@ -93,7 +93,7 @@ class _Sender:
 
     def close(self) -> None:
         """What the burst says of the generator itself."""
-        self.burst.lag = percentile(sorted(self._lags), 0.99) if self._lags else 0.0
+        self.burst.lag = percentile(sorted(self._lags), LATE_SHARE) if self._lags else 0.0
         self.burst.busy = self._cpu / self._wall if self._wall else 0.0
 
     async def watch(self) -> None:

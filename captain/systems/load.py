@@ -12,7 +12,9 @@ REACHED = 0.95
 BUSY = 0.7
 """Share of one processor from which on it is the generator that is measured, not the product."""
 LAG = 0.05
-"""Seconds by which the generator may be late (99th percentile) before it is in its own way."""
+"""Seconds by which the generator may be late before it is in its own way."""
+LATE_SHARE = 0.95
+"""Percentile of lateness that counts: a single hiccup does not spoil a burst, it only makes it look slower."""
 TIMEOUT = "timeout"
 _NEEDED = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99}
 _WINDOW = 1.0
@@ -57,7 +59,7 @@ class Burst:
     stages: Sequence[Stage]
     shots: list[Shot] = field(default_factory=list)
     lag: float = 0.0
-    """How late the generator's loop was, 99th percentile."""
+    """How late the generator's loop was, at LATE_SHARE."""
     busy: float = 0.0
     """Share of one processor that it used."""
     queued: int = 0
@@ -88,7 +90,7 @@ class Summary:
     """Whether p95 came back after the last peak; None without a peak between two calmer stages."""
     recovery: float | None
     late: float
-    """By how much requests were sent late, 99th percentile."""
+    """By how much requests were sent late, at LATE_SHARE."""
     windows: list[dict[str, float | int]]
     """Second by second."""
 
@@ -110,7 +112,7 @@ def summed(burst: Burst) -> Summary:
         target = sum((stage.rps or 0.0) * stage.seconds for stage in burst.stages) / planned
     sent = max((shot.due + shot.late for shot in shots), default=0.0)
     achieved = len(shots) / max(planned if not burst.stopped else sent, sent, 0.001)
-    late = percentile(sorted(shot.late for shot in shots), 0.99) if shots else 0.0
+    late = percentile(sorted(shot.late for shot in shots), LATE_SHARE) if shots else 0.0
     recovered, recovery = _recovery(burst.stages, shots)
     return Summary(
         requests=len(shots),
