@@ -7,6 +7,7 @@ from tests.hostile_server import hostile_server
 from tests.mariadb_server import mariadb_server
 from tests.nginx_server import nginx
 from tests.postgres_server import postgres_database, postgres_server
+from tests.prometheus_server import metrics_app, prometheus_process, prometheus_server, three_workers
 from tests.redis_server import redis_server, redis_servers
 from tests.s3_server import s3_server
 from tests.tls_databases import tls_mariadb, tls_postgres
@@ -17,13 +18,17 @@ __all__ = [
     "dumps",
     "hostile_server",
     "mariadb_server",
+    "metrics_app",
     "name_server",
     "nginx",
     "postgres_database",
     "postgres_server",
+    "prometheus_process",
+    "prometheus_server",
     "redis_server",
     "redis_servers",
     "s3_server",
+    "three_workers",
     "tls_mariadb",
     "tls_postgres",
 ]

@@ -47,16 +47,17 @@ async def ask(
     limit: int,
     keep: bool,
     take: Callable[[bytes], Awaitable[None]] | None = None,
+    called: str | None = None,
 ) -> Reply:
     """As `captain.http.fetch`."""
     if (refused := refused_url(url)) is not None:
         raise ProbeError(f"the URL {refused}")
-    asked = f"{method} {url}"
+    asked = called or f"{method} {url}"
     wire = Wire(asyncio.get_running_loop().time() + timeout.total_seconds())
     secured = context(ca_file, verify) if url.startswith("https:") else None
     try:
-        request = httpx.Request(method, url, headers=_merged(headers), content=body)
-        asked = f"{method} {request.url}"
+        request = httpx.Request(method, url, headers=merged(headers), content=body)
+        asked = called or f"{method} {request.url}"
         async with asyncio.timeout(timeout.total_seconds()):
             answer = await _send(request, wire, secured)
             wire.phase = "body"
@@ -83,7 +84,8 @@ _CORE_ERRORS = (
 )
 
 
-def _merged(headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
+def merged(headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
+    """captain's own headers under those given."""
     given = {name.lower() for name in headers}
     merged = [(name, value) for name, value in _HEADERS.items() if name.lower() not in given]
     return [(name.encode(), value.encode("utf-8", "surrogateescape")) for name, value in [*merged, *headers.items()]]

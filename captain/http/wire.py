@@ -96,7 +96,7 @@ class Wire(httpcore.AsyncNetworkBackend):
             addresses = list(dict.fromkeys(str(entry[4][0]) for entry in found))
             self.dns = self.since(self.began)
         for address in addresses:
-            _refuse_metadata(address)
+            refuse_metadata(address)
         return addresses
 
     def heard(self, count: int) -> None:
@@ -156,8 +156,11 @@ class _Stream(httpcore.AsyncNetworkStream):
         return self._writer.get_extra_info(info)
 
 
-def _refuse_metadata(address: str) -> None:
-    """Clouds hand out credentials at such addresses; a checklist must not read them into the log."""
+def refuse_metadata(address: str) -> None:
+    """Clouds hand out credentials at such addresses; a checklist must not read them into the log.
+
+    Raises ProbeError.
+    """
     ip = ipaddress.ip_address(address)
     ip = getattr(ip, "ipv4_mapped", None) or ip
     if ip.is_link_local or ip in _METADATA:

@@ -255,8 +255,8 @@ probes: Registry[type[Probe]] = Registry("captain.probes", "captain.probes")
 
 RESERVED = frozenset(
     (
-        *("image", "service", "compose", "dockerfile", "ignore", "ci", "workflow", "report", "prometheus", "metrics"),
-        *("docs", "source", "load", "watch", "score", "rollback"),
+        *("image", "service", "compose", "dockerfile", "ignore", "ci", "workflow", "report", "docs", "source"),
+        *("watch", "score", "rollback"),
     )
 )
 """Kinds of later captains: accepted in files, noted by lint, their steps unknown."""

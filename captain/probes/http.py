@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Annotated, Any, ClassVar, Literal, TypedDict
 
@@ -12,8 +11,9 @@ from pydantic import AfterValidator, Field, ValidationInfo
 
 from captain.errors import ProbeError
 from captain.fields import Bool, PositiveInt, Text, wrong
-from captain.http import Reply, fetch, refused_url
+from captain.http import Reply, fetch
 from captain.http.follow import fetch_following
+from captain.http.keys import HeaderName, Headers, Url
 from captain.measurement import Measurement, Value
 from captain.probes import TEXT, Context, Probe, probe
 from captain.systems.answer import PLACE, Answer, is_page, read
@@ -21,33 +21,6 @@ from captain.systems.edge import cache_status, cdn, max_age, missing_protections
 from captain.systems.page import assets
 from captain.systems.samples import Look, missing_anywhere, repeated, sampled, shares, version_of
 from captain.systems.weight import weigh
-
-_TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,128}")
-_RESERVED = frozenset(("connection", "content-length", "transfer-encoding", "upgrade", "te", "trailer"))
-
-
-def _url(value: str) -> str:
-    if "${{" not in value and (refused := refused_url(value)) is not None:
-        raise wrong(refused)
-    return value
-
-
-def _header(name: str) -> str:
-    if not _TOKEN.fullmatch(name):
-        raise wrong("is not the name of a header")
-    return name
-
-
-def _own_header(name: str) -> str:
-    if _header(name).lower() in _RESERVED:
-        raise wrong(f"{name} is set by captain")
-    return name
-
-
-def _header_value(value: str) -> str:
-    if not value.isprintable():
-        raise wrong("holds control characters, which no header can")
-    return value
 
 
 def _place(value: str) -> str:
@@ -90,13 +63,11 @@ title: Health checks passing
 http: { url: 'https://shop.example.com/healthz' }
 expect: ['status == 200', 'json.status == "ok"', 'latency < duration("500ms")']"""
 
-    url: Annotated[Text, AfterValidator(_url)]
+    url: Url
     """Starts with http:// or https://; holds no user or password."""
     method: Literal["GET", "HEAD", "OPTIONS", "POST"] = "GET"
     """A probe only asks: what changes something is an action."""
-    headers: Mapping[Annotated[Text, AfterValidator(_own_header)], Annotated[Text, AfterValidator(_header_value)]] = (
-        Field(default_factory=dict)
-    )
+    headers: Headers = Field(default_factory=dict)
     """May hold `${{ secrets.NAME }}`."""
     body: Text | None = None
     """Sent as UTF-8; may hold `${{ secrets.NAME }}`."""
@@ -112,7 +83,7 @@ expect: ['status == 200', 'json.status == "ok"', 'latency < duration("500ms")']"
     """Where an answer names who gave it, `headers.x-served-by` or `json.hostname`: for instances and max_share."""
     version: Place | None = None
     """Where an answer names its version or commit, `json.version` or `headers.x-version`: for version_match."""
-    security_headers: tuple[Annotated[Text, AfterValidator(_header)], ...] = ()
+    security_headers: tuple[HeaderName, ...] = ()
     """Headers that every answer must have, as strict-transport-security: for security_headers_missing."""
     assets: Bool = False
     """Fetch the scripts and styles that the page loads from its own origin, at most 100."""
