@@ -12,11 +12,15 @@ import socket
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime
+from http import HTTPStatus
 from typing import Any, Self, TypeVar
 
 from captain.errors import CaptainError, ProbeError
 from captain.release import Image
 from captain.safe import safe
+from captain.systems.docker_logs import Log, read_log
+from captain.systems.docker_wire import Budget, TooMuch, Transport
 
 T = TypeVar("T")
 Document = dict[str, Any]
@@ -24,6 +28,8 @@ Document = dict[str, Any]
 
 READS = frozenset(("GET", "HEAD"))
 CHANGES = READS | {"POST", "DELETE"}
+LOG = 4 * 1024 * 1024
+"""Bytes of a log that are read where nothing else is said."""
 DEFAULT_HOST = "unix:///var/run/docker.sock"
 
 
@@ -81,7 +87,7 @@ class Reader:
         """Connect and agree on a version. `seconds` is for all calls together."""
         self.where = where
         self._seconds = seconds
-        self._deadline = time.monotonic() + seconds
+        self._budget = Budget(time.monotonic() + seconds)
         with self._told():
             self._api = self._connected()
 
@@ -124,6 +130,38 @@ class Reader:
         with self._told():
             return [(int(row[0]), int(row[1]), " ".join(row[2:])) for row in answer.get("Processes") or []]
 
+    def logs(
+        self,
+        ref: str,
+        *,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        tail: int | None = None,
+        most: int = LOG,
+    ) -> Log | None:
+        """What a container wrote, oldest first, by the engine's clock; None where there is no such container.
+
+        At most `most` bytes as the engine sends them, and the last `tail` lines of what is asked for. Raises where the
+        log's driver gives nothing back.
+        """
+        document = self.container(ref)
+        if document is None:
+            return None
+        terminal = bool((document.get("Config") or {}).get("Tty"))
+        params = {"stdout": 1, "stderr": 1, "timestamps": 1, "follow": 0, "tail": "all" if tail is None else tail}
+        params |= {name: f"{at.timestamp():.6f}" for name, at in (("since", since), ("until", until)) if at}
+        try:
+            with self._streamed("/containers/{0}/logs", str(document["Id"]), params, most + 1024**2) as read:
+                return read_log(read, terminal=terminal, most=most)
+        except self.error as error:
+            if error.__cause__ is None or status_of(error.__cause__) != HTTPStatus.NOT_IMPLEMENTED:
+                raise
+            driver = ((document.get("HostConfig") or {}).get("LogConfig") or {}).get("Type")
+            raise self.error(
+                f"{self.where.name}: the log driver {safe(driver or '?', 40)} of {safe(ref, 80)} gives no log back",
+                hint="ask where the log is sent, or give the container a driver that can be read: local, json-file",
+            ) from error
+
     def pin(self, ref: str) -> Image:
         """What a reference means now: on this engine, else in its registry. Nothing is pulled."""
         if document := self.image(ref):
@@ -149,14 +187,26 @@ class Reader:
                 raise
 
     @contextlib.contextmanager
+    def _streamed(self, path: str, ref: str, params: Mapping[str, Any], most: int) -> Iterator[Callable[[int], bytes]]:
+        """An answer that is read piece by piece, at most `most` bytes of it."""
+        with self._told():
+            self._budget.stream(most)
+            response = self._api._get(self._api._url(path, ref), params=params, stream=True)
+            with contextlib.closing(response):
+                self._api._raise_for_status(response)
+                yield response.raw.read
+
+    @contextlib.contextmanager
     def _told(self) -> Iterator[None]:
         """Errors of the library as one sentence."""
         from docker.errors import DockerException
+        from urllib3.exceptions import HTTPError
 
+        malformed = (ValueError, KeyError, TypeError, AttributeError, RecursionError)
         try:
             yield
-        # The library's errors of transport are OSErrors; malformed answers are ValueErrors or missing keys.
-        except (DockerException, OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        # The library's errors of transport are OSErrors, in the middle of an answer they are urllib3's.
+        except (DockerException, OSError, HTTPError, *malformed) as error:
             raise explained(error, self.where, self._seconds, self.error) from error
 
     def _connected(self) -> Any:
@@ -171,9 +221,11 @@ class Reader:
         api: Any = docker.APIClient(self.where.url, version="1.24", timeout=max(1, int(self._seconds)), tls=tls)
         # Neither proxies nor .netrc of the environment have a say in who answers for the engine.
         api.trust_env = False
+        # An engine that sends captain elsewhere is none.
+        api.max_redirects = 0
         inner = api.get_adapter(api.base_url)
         for prefix in ("http://", "https://", "http+docker://"):
-            api.mount(prefix, Transport(inner, self.methods, self._deadline))
+            api.mount(prefix, Transport(inner, self.methods, self._budget))
         try:
             # The library knows no other way to set the version after it was asked for.
             api._version = str(api.version(api_version=False)["ApiVersion"])
@@ -183,29 +235,11 @@ class Reader:
         return api
 
 
-class Transport:
-    """Stands before the library's own transport: other methods and requests after the deadline do not pass."""
-
-    def __init__(self, inner: Any, methods: frozenset[str], deadline: float) -> None:
-        self._inner = inner
-        self._methods = methods
-        self._deadline = deadline
-
-    def send(self, request: Any, **options: Any) -> Any:
-        if request.method not in self._methods:
-            raise PermissionError(f"captain does not send {request.method} here")
-        left = self._deadline - time.monotonic()
-        if left <= 0:
-            raise TimeoutError
-        return self._inner.send(request, **{**options, "timeout": left})
-
-    def close(self) -> None:
-        self._inner.close()
-
-
 def explained(error: Exception, where: Endpoint, seconds: float, kind: type[CaptainError]) -> CaptainError:
     """One sentence for whatever the library or the system threw."""
     for cause in _causes(error):
+        if isinstance(cause, TooMuch):
+            return kind(f"{where.name}: more than {cause.limit // 1024**2} MiB came back, stopped there")
         if isinstance(cause, TimeoutError):
             return kind(f"{where.name}: no answer within {seconds:g} s", hint="is the engine hung, or out of reach?")
         if isinstance(cause, OSError) and cause.errno is not None and cause.strerror:
@@ -242,7 +276,7 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
 
 
 def _words(error: Exception) -> str:
-    if isinstance(error, json.JSONDecodeError | KeyError | TypeError | AttributeError):
+    if isinstance(error, json.JSONDecodeError | KeyError | TypeError | AttributeError | RecursionError):
         return "the answer is not the engine's API"
     return safe(str(error) or type(error).__name__, 300)
 
