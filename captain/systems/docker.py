@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import posixpath
 import re
 import socket
 import time
@@ -21,6 +22,7 @@ from captain.release import Image
 from captain.safe import safe
 from captain.systems.docker_logs import Log, read_log
 from captain.systems.docker_wire import Budget, TooMuch, Transport
+from captain.systems.tar_stream import Source, entries
 
 T = TypeVar("T")
 Document = dict[str, Any]
@@ -30,6 +32,7 @@ READS = frozenset(("GET", "HEAD"))
 CHANGES = READS | {"POST", "DELETE"}
 LOG = 4 * 1024 * 1024
 """Bytes of a log that are read where nothing else is said."""
+_LINKS = 5
 DEFAULT_HOST = "unix:///var/run/docker.sock"
 
 
@@ -100,6 +103,16 @@ class Reader:
     def close(self) -> None:
         self._api.close()
 
+    def seconds_left(self) -> float:
+        """What is left of its time. Raises where there is none."""
+        with self._told():
+            return self._budget.seconds()
+
+    @property
+    def version(self) -> tuple[int, ...]:
+        """The version of the engine's API: (1, 41)."""
+        return tuple(int(part) for part in re.findall(r"\d+", str(self._api._version))[:2])
+
     def containers(self) -> list[Document]:
         """Every container, running or not, as the list shows it."""
         return [dict(each) for each in self._ask(lambda: self._api.containers(all=True))]
@@ -130,6 +143,34 @@ class Reader:
         with self._told():
             return [(int(row[0]), int(row[1]), " ".join(row[2:])) for row in answer.get("Processes") or []]
 
+    def changes(self, ref: str) -> list[Document] | None:
+        """What a container changed in its own file system: Path, and Kind 0 changed, 1 added, 2 deleted.
+
+        None where there is no such container; the engine says null where nothing was changed.
+        """
+        answer = self._ask(lambda: (self._api.diff(ref),), absent=(404,))
+        return None if answer is None else [dict(each) for each in answer[0] or []]
+
+    def stats(self, ref: str) -> Document | None:
+        """What a container uses at this moment; None where there is none."""
+        one_shot = True if self.version >= (1, 41) else None
+        return self._document(lambda: self._api.stats(ref, stream=False, one_shot=one_shot))
+
+    def file(self, ref: str, path: str, most: int) -> bytes | None:
+        """The first `most` bytes of a file in a container, running or not; None where there is no such file."""
+        for _ in range(_LINKS):
+            try:
+                with self._streamed("/containers/{0}/archive", ref, {"path": path}, most + 1024**2) as read:
+                    entry = next(entries(Source(read)), None)
+                    if entry is None or entry.kind != "symlink":
+                        return entry.head(most) if entry is not None and entry.kind == "file" else None
+            except self.error as error:
+                if _status(error) == HTTPStatus.NOT_FOUND:
+                    return None
+                raise
+            path = posixpath.join(posixpath.dirname(path), entry.link)
+        return None
+
     def logs(
         self,
         ref: str,
@@ -154,7 +195,7 @@ class Reader:
             with self._streamed("/containers/{0}/logs", str(document["Id"]), params, most + 1024**2) as read:
                 return read_log(read, terminal=terminal, most=most)
         except self.error as error:
-            if error.__cause__ is None or status_of(error.__cause__) != HTTPStatus.NOT_IMPLEMENTED:
+            if _status(error) != HTTPStatus.NOT_IMPLEMENTED:
                 raise
             driver = ((document.get("HostConfig") or {}).get("LogConfig") or {}).get("Type")
             raise self.error(
@@ -221,6 +262,8 @@ class Reader:
         api: Any = docker.APIClient(self.where.url, version="1.24", timeout=max(1, int(self._seconds)), tls=tls)
         # Neither proxies nor .netrc of the environment have a say in who answers for the engine.
         api.trust_env = False
+        # Archives would come packed, of any size once unpacked.
+        api.headers["Accept-Encoding"] = "identity"
         # An engine that sends captain elsewhere is none.
         api.max_redirects = 0
         inner = api.get_adapter(api.base_url)
@@ -248,6 +291,10 @@ def explained(error: Exception, where: Endpoint, seconds: float, kind: type[Capt
     if (status := status_of(error)) is not None:
         return kind(f"{where.name}: {status} {safe(getattr(error, 'explanation', None) or 'without a reason', 300)}")
     return kind(f"{where.name}: {_words(error)}")
+
+
+def _status(error: CaptainError) -> int | None:
+    return None if error.__cause__ is None else status_of(error.__cause__)
 
 
 def status_of(error: BaseException) -> int | None:
