@@ -33,6 +33,7 @@ CHANGES = READS | {"POST", "DELETE"}
 LOG = 4 * 1024 * 1024
 """Bytes of a log that are read where nothing else is said."""
 _LINKS = 5
+_PIECE = 64 * 1024
 DEFAULT_HOST = "unix:///var/run/docker.sock"
 
 
@@ -235,19 +236,20 @@ class Reader:
             response = self._api._get(self._api._url(path, ref), params=params, stream=True)
             with contextlib.closing(response):
                 self._api._raise_for_status(response)
-                yield response.raw.read
+                # Read through the library: what it makes of an error in the middle is an OSError too.
+                pieces = response.iter_content(_PIECE)
+                yield lambda _: next(pieces, b"")
 
     @contextlib.contextmanager
     def _told(self) -> Iterator[None]:
         """Errors of the library as one sentence."""
         from docker.errors import DockerException
-        from urllib3.exceptions import HTTPError
 
         malformed = (ValueError, KeyError, TypeError, AttributeError, RecursionError)
         try:
             yield
-        # The library's errors of transport are OSErrors, in the middle of an answer they are urllib3's.
-        except (DockerException, OSError, HTTPError, *malformed) as error:
+        # The library's errors of transport are OSErrors.
+        except (DockerException, OSError, *malformed) as error:
             raise explained(error, self.where, self._seconds, self.error) from error
 
     def _connected(self) -> Any:
