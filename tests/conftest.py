@@ -2,5 +2,6 @@
 
 from tests.docker_engine import docker_box, docker_engine
 from tests.hostile_server import hostile_server
+from tests.registry_server import image_registry
 
-__all__ = ["docker_box", "docker_engine", "hostile_server"]
+__all__ = ["docker_box", "docker_engine", "hostile_server", "image_registry"]

@@ -20,7 +20,7 @@ Basis = Literal["graphdriver", "unpacked", "history_sum", "content"]
 _BUILD_ARGUMENTS = re.compile(r"^(?:RUN )?\|(\d{1,4}) ")
 _SHELL = re.compile(r" /[^ ]{0,100}(?:sh|cmd) -\w{1,4} | # buildkit$")
 _ASSIGNED = re.compile(r"(?<![A-Za-z0-9_$.{-])([A-Za-z_][A-Za-z0-9_]{0,127})=(\"[^\"]*\"|'[^']*'|[^\s;&|]*)")
-_ENV = re.compile(r"^(?:/bin/sh -c #\(nop\) +)?ENV ")
+_SETS = re.compile(r"^(?:/bin/sh -c #\(nop\) +)?(ENV|LABEL) ")
 _FIXED_BEFORE = 2000
 _HITS = 1000
 
@@ -63,7 +63,7 @@ def history_secrets(history: Sequence[Document], known: Sequence[str] = ()) -> l
             shell = _SHELL.search(given)
             # A value may hold spaces, so what stands before the shell is read name by name.
             pairs += _arguments(given[: shell.start()] if shell else given)
-        sets = bool(_ENV.match(command))
+        sets = bool(_SETS.match(command))
         found |= {name for name, value in pairs if _secret(name, value) and not (sets and name in known)}
         rule = secret_value(command)
         if rule is not None and not any(secret_value(value) == rule for _, value in pairs):

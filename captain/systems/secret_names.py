@@ -34,7 +34,7 @@ _RUN_TOGETHER = re.compile(r"(PASSWORD|PASSWD|SECRET|TOKEN|APIKEY)$")
 _WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
 _WORKING_DIRECTORY = frozenset(("PWD", "OLDPWD"))
 _NO_VALUE = re.compile(
-    r"\$\{?[A-Za-z_]|/(run|var|etc|usr|opt|app|home|srv|tmp|root|mnt|secrets?)(/|$)|(true|false|none|null|yes|no|on|off)$",
+    r"\$\{?[A-Za-z_]|\$\(|`|/(run|var|etc|usr|opt|app|home|srv|tmp|root|mnt|secrets?)(/|$)|(true|false|none|null|yes|no|on|off)$",
     re.IGNORECASE,
 )
 _VALUES = (

@@ -13,7 +13,7 @@ from typing import Literal
 from captain.systems.globs import parts
 
 Read = Callable[[int], bytes]
-"""Up to so many bytes, none at the end."""
+"""The next bytes, about as many as asked for, none at the end."""
 Kind = Literal["file", "folder", "symlink", "hardlink", "other"]
 
 GZIP = b"\x1f\x8b"

@@ -30,7 +30,6 @@ from tests.probes.test_docker_probe import in_a_thread, started_again
 from tests.relay import relay_to, unix_server
 from tests.requirements import need
 
-PAYLOADS = Path(__file__).parents[1] / "data" / "payloads"
 SLEEP = ["sleep", "300"]
 
 
