@@ -209,7 +209,7 @@ class Reader:
         if document := self.image(ref):
             return pinned(document, ref)
         digest = self._ask(lambda: str(self._api.inspect_distribution(ref)["Descriptor"]["digest"]))
-        return Image(ref, f"{_repository(ref)}@{digest}", digest, "repository")
+        return Image(ref, f"{repository(ref)}@{digest}", digest, "repository")
 
     def _document(self, ask: Callable[[], Any], absent: tuple[int, ...] = (404,)) -> Document | None:
         answer = self._ask(ask, absent)
@@ -333,14 +333,14 @@ def _words(error: Exception) -> str:
 def pinned(document: Document, ref: str) -> Image:
     """An image by its repository digest if it has one, of the reference's own repository where it can, else by id."""
     named = sorted(str(each) for each in document.get("RepoDigests") or [] if "@sha256:" in str(each))
-    own = _repository(ref)
+    own = repository(ref)
     chosen = next((each for each in named if each.partition("@")[0] == own), named[0] if named else None)
     if chosen:
         return Image(ref, chosen, chosen.partition("@")[2], "repository")
     return Image(ref, str(document["Id"]), str(document["Id"]), "id")
 
 
-def _repository(ref: str) -> str:
+def repository(ref: str) -> str:
     """`host:5000/shop` of `host:5000/shop:1.4.0@sha256:…`."""
     return re.sub(r":[^/:]*$", "", ref.partition("@")[0])
 
