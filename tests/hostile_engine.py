@@ -23,6 +23,9 @@ MEMORY = 80 * 1024**2
 class HostileEngine:
     """Listens on 127.0.0.1. `answers` are JSON bodies by the end of a path, `manners` what it does at others."""
 
+    missing = b"404 Not Found"
+    """Status of what it has no answer for."""
+
     def __init__(
         self,
         answers: Mapping[str, bytes],
@@ -79,7 +82,7 @@ class HostileEngine:
                 self._misbehave(connection, manner)
                 return
             body = next((body for end, body in self._answers.items() if path.endswith(end)), None)
-            status = b"200 OK" if body is not None else b"404 Not Found"
+            status = b"200 OK" if body is not None else self.missing
             body = self._missing if body is None else body
             connection.sendall(b"HTTP/1.1 %s\r\nContent-Length: %d\r\n\r\n%s" % (status, len(body), body))
 

@@ -15,13 +15,12 @@ import pytest
 from captain.clock import SystemClock
 from captain.condition import Scope, compile_condition, observes
 from captain.errors import ProbeError
-from captain.measurement import Measurement
+from captain.measurement import Measurement, Value
 from captain.probes import Context
 from captain.probes.service import ServiceProbe
 from captain.release import Image, Release
 from captain.systems import ecs, swarm
 from captain.systems.services import Service, observed
-from tests.docker_engine import Engine
 from tests.hostile_engine import HostileEngine
 from tests.probes.test_docker_probe import in_a_thread
 from tests.registry_server import Registry
@@ -32,7 +31,7 @@ PAYLOADS = Path(__file__).parents[1] / "data" / "payloads"
 PLANTED = "hunter2-canary"
 NOW = datetime(2026, 11, 23, 2, 0, tzinfo=UTC)
 NANO = 1_000_000_000
-GOOD = {
+GOOD: dict[str, Any] = {
     "TaskTemplate": {
         "Resources": {"Limits": {"NanoCPUs": NANO // 2, "MemoryBytes": 64 * 1024**2}},
         "RestartPolicy": {"Condition": "any", "Delay": NANO // 2},
@@ -70,10 +69,13 @@ async def of(box: Swarm, *suffixes: str, **keys: Any) -> Measurement:
 def holds(result: Measurement) -> list[bool | None]:
     """What each default condition says; None where it cannot be told."""
     scope = Scope.of({"": {name: one.type for name, one in observes(ServiceProbe.Observes).items()}}, {}, ())
-    found: list[bool | None] = []
-    for condition in ServiceProbe.default_expect:
-        found.append(compile_condition(condition, scope).evaluate(result.observed).value)  # type: ignore[attr-defined]
-    return found
+    conditions = [compile_condition(condition, scope) for condition in ServiceProbe.default_expect]
+    return [condition.evaluate(result.observed).value for condition in conditions]
+
+
+def only(items: Value) -> dict[str, Value]:
+    assert isinstance(items, list) and len(items) == 1 and isinstance(items[0], dict)
+    return items[0]
 
 
 def payload(name: str) -> Any:
@@ -88,9 +90,9 @@ async def test_a_fresh_service_is_told_whole_and_has_nothing_to_go_back_to(docke
     docker_swarm.running("web", 2)
     result = await of(docker_swarm, "web")
     found = dict(result.observed)
-    [item] = found.pop("services")  # type: ignore[misc]
+    item = only(found.pop("services"))
     image = docker_swarm.engine.image()
-    assert item["image_digest"] == docker_swarm.engine.client.inspect_image(image)["Id"]  # type: ignore[index, call-overload]
+    assert item["image_digest"] == docker_swarm.engine.client.inspect_image(image)["Id"]
     assert found == {
         "matched": 1,
         "replicas_desired": 2,
@@ -138,7 +140,7 @@ async def test_f10_an_update_that_fails_is_rolled_back_and_the_way_back_is_forgo
     docker_swarm.create("web", replicas=2, **copy.deepcopy(GOOD))
     docker_swarm.running("web", 2)
     bad = copy.deepcopy(GOOD)
-    bad["TaskTemplate"]["ContainerSpec"] = {"Args": ["false"]}  # type: ignore[index]
+    bad["TaskTemplate"]["ContainerSpec"] = {"Args": ["false"]}
     docker_swarm.update("web", replicas=2, **bad)
     during = await of(docker_swarm, "web")
     assert during.observed["converged"] is False
@@ -146,7 +148,11 @@ async def test_f10_an_update_that_fails_is_rolled_back_and_the_way_back_is_forgo
     docker_swarm.running("web", 2)
     assert docker_swarm.inspect("web").get("PreviousSpec") is None
     found = (await of(docker_swarm, "web")).observed
-    assert (found["update_state"], found["updates_failed"], found["has_previous_spec"]) == ("rollback_completed", 1, False)
+    assert (found["update_state"], found["updates_failed"], found["has_previous_spec"]) == (
+        "rollback_completed",
+        1,
+        False,
+    )
     assert isinstance(found["failed_tasks"], int) and found["failed_tasks"] >= 1
     took = found["rollback"]
     assert isinstance(took, timedelta) and timedelta(0) < took < timedelta(seconds=40)
@@ -168,8 +174,8 @@ async def test_an_update_that_succeeds_leaves_a_way_back_and_is_told_by_what_run
     found = result.observed
     assert (found["image"], found["image_tag"], found["previous_image"]) == (pinned, "2.0", first)
     assert (found["update_state"], found["converged"], found["has_previous_spec"]) == ("completed", True, True)
-    [item] = found["services"]  # type: ignore[misc]
-    assert (item["image_digest"], item["image_key"]) == (digest, "backend")  # type: ignore[index, call-overload]
+    item = only(found["services"])
+    assert (item["image_digest"], item["image_key"]) == (digest, "backend")
     age = found["update_age"]
     assert isinstance(age, timedelta) and timedelta(0) <= age < timedelta(minutes=2)
 
@@ -207,12 +213,14 @@ async def test_it_sends_get_and_nothing_else_and_keeps_no_secret_of_the_swarm(
 
 async def test_an_engine_that_manages_no_swarm_says_which_one_to_ask() -> None:
     class Worker(HostileEngine):
-        status = b"503 Service Unavailable"
+        missing = b"503 Service Unavailable"
 
-    message = b'{"message": "This node is not a swarm manager. Use \\"docker swarm init\\""}'
-    with Worker({"/info": b"{}"}, {}, missing=message) as engine:
-        with pytest.raises(ProbeError, match="is no manager of a swarm") as refused:
-            await ask({"DOCKER_HOST": engine.host}, names=["web"])
+    message = b'{"message": "This node is not a swarm manager."}'
+    with (
+        Worker({"/info": b"{}"}, {}, missing=message) as engine,
+        pytest.raises(ProbeError, match="is no manager of a swarm") as refused,
+    ):
+        await ask({"DOCKER_HOST": engine.host}, names=["web"])
     assert refused.value.fault == "instrument"
     assert "name one as `host`" in (refused.value.hint or "")
 
@@ -420,7 +428,9 @@ async def test_a_command_that_fails_or_hangs_is_the_instruments_fault() -> None:
         await ask({}, platform="ecs", names=["backend"], aws_cmd=command)
     assert refused.value.fault == "instrument" and "credentials valid" in (refused.value.hint or "")
     with pytest.raises(ProbeError, match=r"did not end within 0\.5s"):
-        await ask({}, seconds=0.5, platform="ecs", names=["b"], aws_cmd=[sys.executable, "-c", "input() or 1", "x"])
+        await ask(
+            {}, seconds=0.5, platform="ecs", names=["b"], aws_cmd=[sys.executable, "-c", "import time; time.sleep(9)"]
+        )
     with pytest.raises(ProbeError, match="no-such-aws"):
         await ask({}, platform="ecs", names=["backend"], aws_cmd=["no-such-aws"])
 
@@ -428,7 +438,7 @@ async def test_a_command_that_fails_or_hangs_is_the_instruments_fault() -> None:
 async def test_the_command_is_given_its_variables_and_nothing_of_them_is_told() -> None:
     script = "import os, json; assert os.environ['AWS_SECRET'] == 'hunter2-canary'; assert 'OTHER' not in os.environ"
     script += f"; print({json.dumps(payload('ecs_describe_services.json'))!r})"
-    keys = {"aws_cmd": [sys.executable, "-c", script], "env": {"AWS_SECRET": PLANTED}}
+    keys: dict[str, Any] = {"aws_cmd": [sys.executable, "-c", script], "env": {"AWS_SECRET": PLANTED}}
     probe = ServiceProbe.model_validate({"platform": "ecs", "names": ["backend"], **keys})
     [program] = probe.programs()
     assert program.env == ("AWS_SECRET",)
@@ -452,7 +462,7 @@ def test_parameters_that_do_not_fit_together_are_refused() -> None:
 
 
 async def test_the_default_passes_what_runs_fails_what_does_not_and_knows_nothing_of_nothing(
-    docker_swarm: Swarm, docker_engine: Engine
+    docker_swarm: Swarm,
 ) -> None:
     docker_swarm.create("up")
     docker_swarm.create("none", replicas=0)
