@@ -9,14 +9,18 @@ from tests.nginx_server import nginx
 from tests.postgres_server import postgres_database, postgres_server
 from tests.prometheus_server import metrics_app, prometheus_process, prometheus_server, three_workers
 from tests.redis_server import redis_server, redis_servers
+from tests.registry_server import image_registry
 from tests.s3_server import s3_server
+from tests.swarm_engine import docker_swarm, swarm_engine
 from tests.tls_databases import tls_mariadb, tls_postgres
 
 __all__ = [
     "docker_box",
     "docker_engine",
+    "docker_swarm",
     "dumps",
     "hostile_server",
+    "image_registry",
     "mariadb_server",
     "metrics_app",
     "name_server",
@@ -28,6 +32,7 @@ __all__ = [
     "redis_server",
     "redis_servers",
     "s3_server",
+    "swarm_engine",
     "three_workers",
     "tls_mariadb",
     "tls_postgres",

@@ -15,12 +15,16 @@ from tests.relay import tcp_server
 MANNERS = ("silent", "drip", "flood", "die", "headers")
 _PATH = re.compile(rb"^[A-Z]+ (?:/v[0-9.]+)?(/[^ ?]*)")
 _VERSION = b'{"ApiVersion": "1.41", "Version": "20.10"}'
+_MISSING = b'{"message": "no such thing"}'
 _FRAME = b"\1\0\0\0\0\0\0\4aaa\n"
 MEMORY = 80 * 1024**2
 
 
 class HostileEngine:
     """Listens on 127.0.0.1. `answers` are JSON bodies by the end of a path, `manners` what it does at others."""
+
+    missing = b"404 Not Found"
+    """Status of what it has no answer for."""
 
     def __init__(
         self,
@@ -29,10 +33,12 @@ class HostileEngine:
         *,
         unit: bytes = _FRAME,
         version: bytes = _VERSION,
+        missing: bytes = _MISSING,
     ) -> None:
         self._answers = {"/version": version, **answers}
         self._manners = manners
         self._unit = unit
+        self._missing = missing
         self._stack = contextlib.ExitStack()
         self._stopped = False
         self.host = ""
@@ -76,8 +82,8 @@ class HostileEngine:
                 self._misbehave(connection, manner)
                 return
             body = next((body for end, body in self._answers.items() if path.endswith(end)), None)
-            status = b"200 OK" if body is not None else b"404 Not Found"
-            body = b'{"message": "no such thing"}' if body is None else body
+            status = b"200 OK" if body is not None else self.missing
+            body = self._missing if body is None else body
             connection.sendall(b"HTTP/1.1 %s\r\nContent-Length: %d\r\n\r\n%s" % (status, len(body), body))
 
     def _misbehave(self, connection: socket.socket, manner: str) -> None:

@@ -255,7 +255,7 @@ probes: Registry[type[Probe]] = Registry("captain.probes", "captain.probes")
 
 RESERVED = frozenset(
     (
-        *("image", "service", "compose", "dockerfile", "ignore", "ci", "workflow", "report", "docs", "source"),
+        *("compose", "dockerfile", "ignore", "report", "docs", "source"),
         *("watch", "score", "rollback"),
     )
 )

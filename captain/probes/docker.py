@@ -15,8 +15,9 @@ from captain.measurement import Measurement
 from captain.probes import TEXT, Context, Probe, probe
 from captain.systems.docker import Reader, endpoint
 from captain.systems.docker_counts import Counts
-from captain.systems.docker_look import Look, Selection, look
+from captain.systems.docker_look import Depth, Look, Selection, look
 from captain.systems.patterns import chooser
+from captain.systems.writable import ALLOWED
 
 _MARGIN = 0.9
 """Share of the attempt's time the engine may take, so that its own error comes before the attempt's end."""
@@ -40,6 +41,10 @@ class DockerProbe(Probe):
 
     Asks with GET only, so a read-only proxy before the engine is enough. Where fewer than `min_matches` containers
     match, only `matched` is observed: nothing passes on containers that are not there.
+
+    `restart_count_delta` is known once this run began to deploy. The engine keeps one count for a container's whole
+    life, so of a container that is older than the deploy and was started again since, all its restarts are taken;
+    of a service of Swarm's, every ended task of the image that runs now counts.
     """
 
     default_expect: ClassVar[tuple[str, ...]] = (
@@ -50,7 +55,6 @@ class DockerProbe(Probe):
     )
     network: ClassVar[bool] = True
     errors: ClassVar[str] = "unknown: the engine is the instrument, not the product"
-    unseen: ClassVar[Mapping[str, str]] = {"restart_count_delta": "restart_count_max == before.restart_count_max"}
     example: ClassVar[str] = """\
 id: containers-healthy
 title: Containers are healthy
@@ -75,6 +79,14 @@ expect: ['running == matched', 'healthy == running', 'restarting == 0']"""
     """Ask for the processes of each container too: user_processes, root_processes."""
     allow_root_pid1: tuple[Text, ...] = ()
     """Programs, services or containers whose first process may be root."""
+    expected_users: Mapping[Text, Text] = {}
+    """By service or container, the user it must run as: a name of its own /etc/passwd, or a number."""
+    diff: Bool = False
+    """Ask what each container wrote into its own file system: writable_changes."""
+    diff_allow: tuple[Text, ...] = ALLOWED
+    """Paths that may be written, `*` within a folder, `**` for any."""
+    stats: Bool = False
+    """Ask what each container uses: mem_used_ratio_max. The engine takes a second or two for eight of them."""
     require_mounts: Mapping[Text, tuple[Text, ...]] = {}
     """By service or container, the paths that must be a named volume or a bind."""
     roles: Mapping[Text, Literal["front", "app", "data", "worker"]] = {}
@@ -97,13 +109,15 @@ expect: ['running == matched', 'healthy == running', 'restarting == 0']"""
         root_configured: Annotated[int, "configured to start as root"]
         user_processes: Annotated[int, "processes that are not root (needs top)"]
         root_processes: Annotated[int, "processes of root that are not allowed (needs top)"]
+        user_mismatch: Annotated[int, "that run as somebody else (needs expected_users)"]
         no_memory_limit: Annotated[int, "without a memory limit"]
         no_cpu_limit: Annotated[int, "without a CPU limit"]
         no_pids_limit: Annotated[int, "without a limit of processes"]
         oom_killed: Annotated[int, "killed for lack of memory since their start"]
+        mem_used_ratio_max: Annotated[float, "the largest share used of the memory allowed (needs stats)"]
         no_restart_policy: Annotated[int, "that nothing restarts when they fail"]
         restart_count_max: Annotated[int, "the most restarts of one container"]
-        restart_count_delta: Annotated[int, "restarts since the deploy opened; not observed by this captain yet"]
+        restart_count_delta: Annotated[int, "restarts since this run began to deploy, never too few"]
         missing_mounts: Annotated[int, "paths of require_mounts without a named volume or bind"]
         anonymous_volumes: Annotated[int, "volumes without a name"]
         docker_sock_mounts: Annotated[int, "mounts of the engine's socket"]
@@ -114,6 +128,7 @@ expect: ['running == matched', 'healthy == running', 'restarting == 0']"""
         privileged: Annotated[int, "privileged"]
         log_unbounded: Annotated[int, "whose log can fill the disk"]
         log_drivers: Annotated[list[str], "log drivers in use"]
+        writable_changes: Annotated[int, "paths written outside of mounts and diff_allow (needs diff)"]
         images: Annotated[list[str], "image references, each once"]
         digests: Annotated[list[str], "image digests, each once: the repository's, else the image id"]
         revisions: Annotated[list[str], "commits the images say they were built from"]
@@ -130,10 +145,13 @@ expect: ['running == matched', 'healthy == running', 'restarting == 0']"""
         seconds = ctx.timeout.total_seconds() * _MARGIN
         selection = Selection(self.names, self.services, self.project, dict(self.labels), self.exclude)
 
+        depth = Depth(self.top, self.diff, self.stats, tuple(self.expected_users))
+
         def ask() -> Look:
             with Reader(where, seconds) as engine:
-                return look(engine, selection, processes=self.top)
+                return look(engine, selection, depth)
 
+        asked_at = ctx.clock.now()
         try:
             found = await ctx.blocking(ask)
         except UsageError as error:
@@ -149,6 +167,10 @@ expect: ['running == matched', 'healthy == running', 'restarting == 0']"""
             allow_root_pid1=self.allow_root_pid1,
             require_mounts=self.require_mounts,
             inner=[name for name, role in self.roles.items() if role in ("data", "worker")],
+            expected_users=self.expected_users,
+            diff_allow=self.diff_allow if self.diff else None,
+            stats=self.stats,
+            since=None if ctx.deployed_at is None or found.now is None else ctx.deployed_at + (found.now - asked_at),
         )
         body = json.dumps(counted.items, indent=1)
         return Measurement(

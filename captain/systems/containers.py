@@ -58,6 +58,11 @@ def service_of(document: Document) -> str:
     ) or name_of(document)
 
 
+def called(document: Document, name: str) -> bool:
+    """Whether a person who writes `name` means this container: by its own name, or by its service's."""
+    return name in (name_of(document), service_of(document), *service_names(labels_of(document)))
+
+
 def left_over(name: str, labels: Document, state: str) -> bool:
     """Whether a container that does not run is no part of its service any more.
 
@@ -121,6 +126,20 @@ def cpus(document: Document) -> float:
     if nano > 0:
         return nano / 1e9
     return quota / (int(host.get("CpuPeriod") or 0) or 100_000) if quota > 0 else 0.0
+
+
+def memory_ratio(stats: Document) -> float | None:
+    """Share of the memory it may use that it uses, as `docker stats` counts: without what the kernel can drop at once.
+
+    None where the engine gives no numbers, as for a container that does not run.
+    """
+    memory = part(stats, "memory_stats")
+    used, most = int(memory.get("usage") or 0), int(memory.get("limit") or 0)
+    if used <= 0 or most <= 0:
+        return None
+    kept = part(memory, "stats")
+    droppable = int(kept.get("total_inactive_file") or kept.get("inactive_file") or 0)
+    return (used - droppable if 0 <= droppable < used else used) / most
 
 
 def pids(document: Document) -> int:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import posixpath
 import re
 import socket
 import time
@@ -21,6 +22,7 @@ from captain.release import Image
 from captain.safe import safe
 from captain.systems.docker_logs import Log, read_log
 from captain.systems.docker_wire import Budget, TooMuch, Transport
+from captain.systems.tar_stream import Source, entries
 
 T = TypeVar("T")
 Document = dict[str, Any]
@@ -30,6 +32,8 @@ READS = frozenset(("GET", "HEAD"))
 CHANGES = READS | {"POST", "DELETE"}
 LOG = 4 * 1024 * 1024
 """Bytes of a log that are read where nothing else is said."""
+_LINKS = 5
+_PIECE = 64 * 1024
 DEFAULT_HOST = "unix:///var/run/docker.sock"
 
 
@@ -100,6 +104,16 @@ class Reader:
     def close(self) -> None:
         self._api.close()
 
+    def seconds_left(self) -> float:
+        """What is left of its time. Raises where there is none."""
+        with self._told():
+            return self._budget.seconds()
+
+    @property
+    def version(self) -> tuple[int, ...]:
+        """The version of the engine's API: (1, 41)."""
+        return tuple(int(part) for part in re.findall(r"\d+", str(self._api._version))[:2])
+
     def containers(self) -> list[Document]:
         """Every container, running or not, as the list shows it."""
         return [dict(each) for each in self._ask(lambda: self._api.containers(all=True))]
@@ -130,6 +144,34 @@ class Reader:
         with self._told():
             return [(int(row[0]), int(row[1]), " ".join(row[2:])) for row in answer.get("Processes") or []]
 
+    def changes(self, ref: str) -> list[Document] | None:
+        """What a container changed in its own file system: Path, and Kind 0 changed, 1 added, 2 deleted.
+
+        None where there is no such container; the engine says null where nothing was changed.
+        """
+        answer = self._ask(lambda: (self._api.diff(ref),), absent=(404,))
+        return None if answer is None else [dict(each) for each in answer[0] or []]
+
+    def stats(self, ref: str) -> Document | None:
+        """What a container uses at this moment; None where there is none."""
+        one_shot = True if self.version >= (1, 41) else None
+        return self._document(lambda: self._api.stats(ref, stream=False, one_shot=one_shot))
+
+    def file(self, ref: str, path: str, most: int) -> bytes | None:
+        """The first `most` bytes of a file in a container, running or not; None where there is no such file."""
+        for _ in range(_LINKS):
+            try:
+                with self._streamed("/containers/{0}/archive", ref, {"path": path}, most + 1024**2) as read:
+                    entry = next(entries(Source(read)), None)
+                    if entry is None or entry.kind != "symlink":
+                        return entry.head(most) if entry is not None and entry.kind == "file" else None
+            except self.error as error:
+                if _status(error) == HTTPStatus.NOT_FOUND:
+                    return None
+                raise
+            path = posixpath.join(posixpath.dirname(path), entry.link)
+        return None
+
     def logs(
         self,
         ref: str,
@@ -154,7 +196,7 @@ class Reader:
             with self._streamed("/containers/{0}/logs", str(document["Id"]), params, most + 1024**2) as read:
                 return read_log(read, terminal=terminal, most=most)
         except self.error as error:
-            if error.__cause__ is None or status_of(error.__cause__) != HTTPStatus.NOT_IMPLEMENTED:
+            if _status(error) != HTTPStatus.NOT_IMPLEMENTED:
                 raise
             driver = ((document.get("HostConfig") or {}).get("LogConfig") or {}).get("Type")
             raise self.error(
@@ -167,7 +209,7 @@ class Reader:
         if document := self.image(ref):
             return pinned(document, ref)
         digest = self._ask(lambda: str(self._api.inspect_distribution(ref)["Descriptor"]["digest"]))
-        return Image(ref, f"{_repository(ref)}@{digest}", digest, "repository")
+        return Image(ref, f"{repository(ref)}@{digest}", digest, "repository")
 
     def _document(self, ask: Callable[[], Any], absent: tuple[int, ...] = (404,)) -> Document | None:
         answer = self._ask(ask, absent)
@@ -194,19 +236,20 @@ class Reader:
             response = self._api._get(self._api._url(path, ref), params=params, stream=True)
             with contextlib.closing(response):
                 self._api._raise_for_status(response)
-                yield response.raw.read
+                # Read through the library: what it makes of an error in the middle is an OSError too.
+                pieces = response.iter_content(_PIECE)
+                yield lambda _: next(pieces, b"")
 
     @contextlib.contextmanager
     def _told(self) -> Iterator[None]:
         """Errors of the library as one sentence."""
         from docker.errors import DockerException
-        from urllib3.exceptions import HTTPError
 
         malformed = (ValueError, KeyError, TypeError, AttributeError, RecursionError)
         try:
             yield
-        # The library's errors of transport are OSErrors, in the middle of an answer they are urllib3's.
-        except (DockerException, OSError, HTTPError, *malformed) as error:
+        # The library's errors of transport are OSErrors.
+        except (DockerException, OSError, *malformed) as error:
             raise explained(error, self.where, self._seconds, self.error) from error
 
     def _connected(self) -> Any:
@@ -221,6 +264,8 @@ class Reader:
         api: Any = docker.APIClient(self.where.url, version="1.24", timeout=max(1, int(self._seconds)), tls=tls)
         # Neither proxies nor .netrc of the environment have a say in who answers for the engine.
         api.trust_env = False
+        # Archives would come packed, of any size once unpacked.
+        api.headers["Accept-Encoding"] = "identity"
         # An engine that sends captain elsewhere is none.
         api.max_redirects = 0
         inner = api.get_adapter(api.base_url)
@@ -248,6 +293,10 @@ def explained(error: Exception, where: Endpoint, seconds: float, kind: type[Capt
     if (status := status_of(error)) is not None:
         return kind(f"{where.name}: {status} {safe(getattr(error, 'explanation', None) or 'without a reason', 300)}")
     return kind(f"{where.name}: {_words(error)}")
+
+
+def _status(error: CaptainError) -> int | None:
+    return None if error.__cause__ is None else status_of(error.__cause__)
 
 
 def status_of(error: BaseException) -> int | None:
@@ -284,14 +333,14 @@ def _words(error: Exception) -> str:
 def pinned(document: Document, ref: str) -> Image:
     """An image by its repository digest if it has one, of the reference's own repository where it can, else by id."""
     named = sorted(str(each) for each in document.get("RepoDigests") or [] if "@sha256:" in str(each))
-    own = _repository(ref)
+    own = repository(ref)
     chosen = next((each for each in named if each.partition("@")[0] == own), named[0] if named else None)
     if chosen:
         return Image(ref, chosen, chosen.partition("@")[2], "repository")
     return Image(ref, str(document["Id"]), str(document["Id"]), "id")
 
 
-def _repository(ref: str) -> str:
+def repository(ref: str) -> str:
     """`host:5000/shop` of `host:5000/shop:1.4.0@sha256:…`."""
     return re.sub(r":[^/:]*$", "", ref.partition("@")[0])
 

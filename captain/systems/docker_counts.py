@@ -9,7 +9,11 @@ from typing import Any
 from captain.measurement import Value
 from captain.safe import safe
 from captain.systems import containers as told
+from captain.systems.container_users import runs_as
 from captain.systems.docker_look import Look, Seen
+from captain.systems.globs import Glob
+from captain.systems.restarts import restarts_since
+from captain.systems.writable import written
 
 _HEALTH = ("healthy", "unhealthy", "starting")
 _ITEMS = 1000
@@ -28,8 +32,16 @@ class Counts:
         allow_root_pid1: Sequence[str] = (),
         require_mounts: Mapping[str, Sequence[str]] | None = None,
         inner: Sequence[str] = (),
+        expected_users: Mapping[str, str] | None = None,
+        diff_allow: Sequence[str] | None = None,
+        stats: bool = False,
+        since: datetime | None = None,
     ) -> None:
-        """`inner` names the services or containers whose ports must not be published; `now` is the engine's time."""
+        """`inner` names the services or containers whose ports must not be published; `now` is the engine's time.
+
+        `diff_allow` is None where changes were not asked for. `since` is when the deploy began by the engine's clock,
+        None where none did or nobody can say.
+        """
         self._min_matches = min_matches
         self._top = top
         self._allow_root_pid1 = frozenset(allow_root_pid1)
@@ -37,7 +49,13 @@ class Counts:
         self._inner = inner
         self._seen = found.containers
         self._documents = [seen.document for seen in found.containers]
+        self._look = found
         self._remapped = found.remapped
+        self._expected_users = expected_users or {}
+        self._since = since
+        self._stats = stats
+        allow = None if diff_allow is None else [Glob(pattern) for pattern in diff_allow]
+        self._written = None if allow is None else [_written(seen, allow) for seen in found.containers]
         self._now = now
         self.notes: list[str] = []
         self.items: list[Value] = [self._item(seen) for seen in found.containers]
@@ -50,7 +68,8 @@ class Counts:
         observed: dict[str, Value] = {"matched": len(self._seen)}
         if len(self.items) <= _ITEMS:
             observed["items"] = self.items
-        for counts in (self._states, self._health, self._users, self._limits, self._mounts, self._networks, self._rest):
+        asked = (self._states, self._health, self._users, self._limits, self._mounts, self._networks, self._rest)
+        for counts in (*asked, self._mismatches, self._restarts, self._changes, self._use):
             observed.update(counts())
         return observed
 
@@ -116,6 +135,51 @@ class Counts:
             "no_pids_limit": self._count(lambda each: not told.pids(each)),
         }
 
+    def _mismatches(self) -> dict[str, Value]:
+        """How many containers run as somebody else. One that certainly does counts, whatever is not known of others."""
+        count, unknown = 0, 0
+        for service, user in self._expected_users.items():
+            owners = [seen for seen in self._seen if told.called(seen.document, service)]
+            if not owners:
+                self.notes.append(f"no container of {safe(service, 60)} matched, so nobody knows its user")
+                unknown += 1
+            for seen in owners:
+                uids = (
+                    None if self._remapped is not False or not seen.processes else {uid for uid, _, _ in seen.processes}
+                )
+                as_meant, why = runs_as(seen.document, user, seen.users, uids)
+                count += as_meant is False
+                unknown += as_meant is None
+                if why:
+                    self.notes.append(f"{safe(told.name_of(seen.document), 60)} {safe(why, 200)}")
+        return {"user_mismatch": count} if self._expected_users and (count or not unknown) else {}
+
+    def _restarts(self) -> dict[str, Value]:
+        if self._since is None:
+            return {}
+        if self._look.forgets and any("com.docker.swarm.task.id" in told.labels_of(each) for each in self._documents):
+            self.notes.append("Swarm keeps nothing of ended tasks (--task-history-limit 0), so restarts are not known")
+            return {}
+        return {"restart_count_delta": restarts_since(self._documents, self._look.ended_tasks, self._since)}
+
+    def _changes(self) -> dict[str, Value]:
+        known = [paths for paths in self._written or [] if paths is not None]
+        for seen, paths in zip(self._seen, self._written or [], strict=False):
+            if paths:
+                some = safe(", ".join(paths[:5]), 300)
+                self.notes.append(f"{safe(told.name_of(seen.document), 60)} wrote {len(paths)} paths: {some}")
+        whole = self._written is not None and len(known) == len(self._seen)
+        return {"writable_changes": sum(map(len, known))} if whole else {}
+
+    def _use(self) -> dict[str, Value]:
+        if not self._stats:
+            return {}
+        shares = [(told.memory_ratio(seen.stats or {}), told.name_of(seen.document)) for seen in self._seen]
+        if silent := [name for share, name in shares if share is None]:
+            self.notes.append(f"the engine does not say how much memory they use: {safe(', '.join(silent), 200)}")
+            return {}
+        return {"mem_used_ratio_max": max(share for share, _ in shares if share is not None)}
+
     def _mounts(self) -> dict[str, Value]:
         mounts = [mount for document in self._documents for mount in told.mounts(document)]
         found: dict[str, Value] = {
@@ -125,7 +189,7 @@ class Counts:
         }
         missing = 0
         for service, paths in self._require_mounts.items():
-            owners = [document for document in self._documents if _called(document, service)]
+            owners = [document for document in self._documents if told.called(document, service)]
             if not owners:
                 self.notes.append(f"no container of {safe(service, 60)} matched, so missing_mounts is not known")
                 return found
@@ -146,8 +210,8 @@ class Counts:
             "default_bridge": self._count(lambda each: "bridge" in told.networks(each)),
             "privileged": self._count(lambda each: told.part(each, "HostConfig").get("Privileged")),
         }
-        owners = [document for document in self._documents if any(_called(document, name) for name in self._inner)]
-        if self._inner and all(any(_called(document, name) for document in owners) for name in self._inner):
+        owners = [document for document in self._documents if any(told.called(document, name) for name in self._inner)]
+        if self._inner and all(any(told.called(document, name) for document in owners) for name in self._inner):
             found["published_internal"] = sum(len(told.published(document)) for document in owners)
         return found
 
@@ -192,12 +256,12 @@ class Counts:
         return item
 
 
+def _written(seen: Seen, allow: Sequence[Glob]) -> list[str] | None:
+    return None if seen.changes is None else written(seen.document, seen.changes, allow)
+
+
 def _roots(seen: Seen) -> int:
     return sum(1 for uid, _, _ in seen.processes or () if uid == 0)
-
-
-def _called(document: Mapping[str, Any], name: str) -> bool:
-    return name in (told.name_of(document), told.service_of(document), *told.service_names(told.labels_of(document)))
 
 
 def _once(values: Iterable[str]) -> list[Value]:

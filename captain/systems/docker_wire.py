@@ -82,7 +82,7 @@ class Transport:
         self._budget.begin()
         response = self._inner.send(request, **{**options, "timeout": seconds})
         if response.headers.get("content-encoding", "identity") != "identity":
-            # An engine compresses nothing by itself; unpacked it could be of any size.
+            # Nobody asked for that; unpacked it could be of any size.
             response.close()
             raise ValueError("the answer is compressed")
         return response

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from captain.errors import Problem
+from captain.probes.docker import DockerProbe
 
 Say = Callable[..., list[Problem]]
 
@@ -132,7 +133,11 @@ def test_an_unmeasured_kind_leaves_its_names_open_and_the_rest_checked(problems:
     ]
 
 
-def test_what_a_kind_does_not_observe_yet_is_noted_with_what_to_write(problems: Say) -> None:
+def test_what_a_kind_does_not_observe_yet_is_noted_with_what_to_write(
+    problems: Say, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    later = {"restart_count_delta": "restart_count_max == before.restart_count_max"}
+    monkeypatch.setattr(DockerProbe, "unseen", later)
     steps = "- id: a\n  title: A\n  docker: {}\n  expect: ['running > 0', 'true && restart_count_delta == 0']\n"
     steps += "- id: b\n  title: B\n  probes: { web: { docker: {} } }\n  expect: [web.restart_count_delta == 0]\n"
     steps += "- id: c\n  title: C\n  docker: {}\n  expect: [restart_count_max == before.restart_count_max]\n"

@@ -14,7 +14,6 @@ from typing import Any, TypeVar
 import pytest
 
 from captain.clock import SystemClock
-from captain.condition import Scope, compile_condition, observes
 from captain.errors import ProbeError
 from captain.measurement import Measurement, Value
 from captain.probes import Context
@@ -48,14 +47,6 @@ async def ask(host: str, *, seconds: float = 30, **keys: Any) -> Measurement:
 async def seen(box: Box, *suffixes: str, **keys: Any) -> dict[str, Value]:
     names = tuple(box.name(suffix) for suffix in suffixes)
     return dict((await ask(box.engine.host, names=names, **keys)).observed)
-
-
-def test_what_to_write_instead_of_an_observation_of_later_captains_compiles() -> None:
-    later = DockerProbe.unseen
-    assert later.keys() <= observes(DockerProbe.Observes).keys()
-    scope = Scope.of({"": {name: one.type for name, one in observes(DockerProbe.Observes).items()}}, {}, ())
-    for hint in later.values():
-        assert compile_condition(hint, scope).reads
 
 
 def picked(observed: dict[str, Value], *names: str) -> dict[str, Value]:
