@@ -87,7 +87,9 @@ class CiProbe(Probe):
     on it. What a token may not see, a used-up rate limit and a page that is missing are unknown.
     """
 
-    default_expect: ClassVar[tuple[str, ...]] = ("failed_count == 0", "pending_count == 0", "missing_count == 0")
+    default_expect: ClassVar[tuple[str, ...]] = (
+        *("success > 0", "failed_count == 0", "pending_count == 0", "missing_count == 0"),
+    )
     network: ClassVar[bool] = True
     max_age: ClassVar[timedelta] = timedelta(hours=24)
     timeout: ClassVar[timedelta] = timedelta(seconds=30)
@@ -118,7 +120,9 @@ every: 30s"""
     required: Annotated[
         tuple[str, ...] | Literal["auto"],
         BeforeValidator(_names_or_auto),
-        WithJsonSchema({"oneOf": [{"const": "auto"}, {"type": "array", "items": {"type": "string"}}]}),
+        WithJsonSchema(
+            {"oneOf": [{"type": "string", "pattern": "^auto$"}, {"type": "array", "items": {"type": "string"}}]}
+        ),
     ] = ()
     """Checks that must be there, exact or `/regex/`; `auto` takes them from the rules and protection of `branch`."""
     workflow: Text | None = None
