@@ -18,20 +18,10 @@ from captain.systems.tree_files import Tree, check_pattern
 
 MAX_CALLS = 10
 _KEYWORDS = frozenset(
-    [
-        "default",
-        "include",
-        "stages",
-        "variables",
-        "workflow",
-        "image",
-        "services",
-        "cache",
-        "before_script",
-        "after_script",
-        "spec",
-        "types",
-    ]
+    (
+        *("default", "include", "stages", "variables", "workflow", "image", "services", "cache"),
+        *("before_script", "after_script", "spec", "types"),
+    )
 )
 _STAGES = ("build", "test", "deploy")
 _SOURCE = re.compile(r"\$CI_PIPELINE_SOURCE\s*(?:==|=~)\s*[\"'/^(]{0,3}([a-z_|]{3,80})")
