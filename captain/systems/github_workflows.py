@@ -12,8 +12,7 @@ from dataclasses import dataclass, field, replace
 
 from captain.documents import Node
 from captain.errors import ProbeError
-from captain.systems.pipelines import MAX_STEPS, Job, Pipeline, Step, as_map, first_line, roots, texts
-from captain.systems.shell_lines import shell_lines
+from captain.systems.pipelines import Job, Pipeline, Step, as_map, roots, script_lines, texts
 from captain.systems.tree_files import Tree
 
 MAX_CALLS = 10
@@ -73,13 +72,6 @@ class _Reader:
     tree: Tree
     permissions: set[str] = field(default_factory=set)
     unread: list[str] = field(default_factory=list)
-    _work: int = 0
-
-    def _count(self, file: str) -> None:
-        """Workflows call one another, so few of them can stand for very many."""
-        self._work += 1
-        if self._work > MAX_STEPS:
-            raise ProbeError(f"{file}: stands for more than {MAX_STEPS} jobs and steps")
 
     def jobs(self, file: str, root: Node, soft: str, calls: tuple[str, ...] = ()) -> dict[str, Job]:
         """The jobs of one workflow that can run."""
@@ -91,7 +83,7 @@ class _Reader:
         for name, node in (holder.mapping if holder else {}).items():
             if _off(node.get("if")):
                 continue
-            self._count(calls[0])
+            self.tree.spend(calls[0])
             self._permit(node.get("permissions"))
             own = soft or ("continue-on-error" if _true(node.get("continue-on-error")) else "")
             steps = self._steps(
@@ -143,7 +135,7 @@ class _Reader:
         for node in holder.items if holder else []:
             if _off(node.get("if")):
                 continue
-            self._count(calls[0])
+            self.tree.spend(calls[0])
             own = soft or ("continue-on-error" if _true(node.get("continue-on-error")) else "")
             step = Step(file, node.line, soft=own, env=env | as_map(node.get("env")))
             if uses := node.get("uses"):
@@ -156,7 +148,7 @@ class _Reader:
                 found.append(
                     replace(
                         *(step,),
-                        lines=tuple(shell_lines(_text(run), first_line(run))),
+                        lines=script_lines(self.tree, run),
                         pipefail=named == "bash" or "pipefail" in named,
                     )
                 )

@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 
 from captain.documents import Node
 from captain.errors import ProbeError, UsageError
-from captain.systems.pipelines import MAX_STEPS, Job, Pipeline, Step, as_map, first_line, roots, texts
-from captain.systems.shell_lines import Line, shell_lines
+from captain.systems.pipelines import Job, Pipeline, Step, as_map, roots, script_lines, texts
+from captain.systems.shell_lines import Line
 from captain.systems.tree_files import Tree, check_pattern
 
 MAX_CALLS = 10
@@ -98,19 +98,12 @@ class _Reader:
     tree: Tree
     unread: list[str] = field(default_factory=list)
     imports: list[tuple[str, int, str]] = field(default_factory=list)
-    _work: int = 0
-
-    def _count(self, file: str) -> None:
-        """Files and jobs name one another, so few of them can stand for very many."""
-        self._work += 1
-        if self._work > MAX_STEPS:
-            raise ProbeError(f"{file}: stands for more than {MAX_STEPS} jobs and lines")
 
     def load(self, file: str, calls: tuple[str, ...]) -> Node | None:
         """A file with its local includes below it."""
         if file in calls or len(calls) > MAX_CALLS:
             raise ProbeError(f"{calls[0]}: includes itself, or more than {MAX_CALLS} files in a row")
-        self._count(file)
+        self.tree.spend(file)
         documents = roots(self.tree, file)
         if not documents:
             return None
@@ -150,7 +143,7 @@ class _Reader:
 
     def extended(self, top: Node, node: Node, seen: tuple[str, ...]) -> Node:
         """A job with everything it extends below it."""
-        self._count(node.document.path)
+        self.tree.spend(node.document.path)
         if len(seen) > MAX_CALLS + 1:
             raise ProbeError(f"job {seen[0]}: extends more than {MAX_CALLS} jobs in a row")
         base: Node | None = None
@@ -186,17 +179,18 @@ class _Reader:
         )
 
     def _step(self, node: Node, script: tuple[Line, ...], soft: str, env: Mapping[str, str]) -> Step:
-        line = script[0].number if script else node.line
+        first = script[0] if script else None
+        file, line = (first.file, first.number) if first else (node.document.path, node.line)
         # The runner starts bash with pipefail.
-        return Step(node.document.path, line, lines=script, env=env, soft=soft, pipefail=True)
+        return Step(file, line, lines=script, env=env, soft=soft, pipefail=True)
 
     def _script(self, top: Node, node: Node | None, depth: int = 0) -> tuple[Line, ...]:
         """The lines of a script: a text, lists within lists, references to other jobs' scripts."""
         if node is None or depth > MAX_CALLS:
             return ()
-        self._count(node.document.path)
+        self.tree.spend(node.document.path)
         if node.text is not None:
-            return tuple(shell_lines(node.text, first_line(node)))
+            return script_lines(self.tree, node)
         if (named := node.get(_REFERENCE)) is not None:
             return self._script(top, top.get(*texts(named)), depth + 1)
         return tuple(line for item in node.items for line in self._script(top, item, depth + 1))

@@ -49,7 +49,8 @@ class Match:
     pipeline: Pipeline
     job: Job
     step: Step
-    line: int
+    place: tuple[str, int]
+    """File and line."""
     soft: str
     """Why its failure changes nothing, empty where it does."""
     trivy: bool | None
@@ -72,20 +73,18 @@ def _match(pipeline: Pipeline, job: Job, step: Step, wanted: Wanted) -> list[Mat
             return []
         gates = _action_exits(step)
         soft = step.soft or ("exit-code" if gates is False else "")
-        return [Match(pipeline, job, step, step.line, soft, gates)]
+        return [Match(pipeline, job, step, (step.file, step.line), soft, gates)]
     if wanted.every:
-        why = (
-            swallowed(step.lines, at, 0, step.env, pipefail=step.pipefail, whole=True) for at in range(len(step.lines))
-        )
+        why = (swallowed(line, 0, step.env, pipefail=step.pipefail, whole=True) for line in step.lines)
         soft = step.soft or next((one for one in why if one), "")
         exits = [one for line in step.lines if (one := trivy_exits(line, step.env)) is not None]
-        return [Match(pipeline, job, step, step.line, soft, all(exits) if exits else None)]
+        return [Match(pipeline, job, step, (step.file, step.line), soft, all(exits) if exits else None)]
     found = []
-    for at, line in enumerate(step.lines):
+    for line in step.lines:
         hit = wanted.find(line.text) if wanted.find else None
         if hit is not None and not speaks_only(line):
-            soft = step.soft or swallowed(step.lines, at, hit.start(), step.env, pipefail=step.pipefail) or ""
-            found.append(Match(pipeline, job, step, line.number, soft, trivy_exits(line, step.env)))
+            soft = step.soft or swallowed(line, hit.start(), step.env, pipefail=step.pipefail) or ""
+            found.append(Match(pipeline, job, step, (line.file, line.number), soft, trivy_exits(line, step.env)))
     return found
 
 
@@ -119,12 +118,12 @@ def counts(pipelines: Sequence[Pipeline], wanted: Wanted) -> tuple[dict[str, Val
     started = [one for one in pipelines if set(wanted.on) <= set(one.triggers)]
     meant = started if wanted.every else [one for one in started if any(match.pipeline is one for match in found)]
     # A file that two pipelines call holds its steps once.
-    soft = {(match.step.file, match.line): match.soft for match in found if match.soft}
-    loose = {(match.step.file, match.line): match.step.uses for match in found if unpinned_match(match)}
+    soft = {match.place: match.soft for match in found if match.soft}
+    loose = {match.place: match.step.uses for match in found if unpinned_match(match)}
     if wanted.every:
         loose |= {(file, line): name for pipeline in meant for file, line, name in pipeline.imports}
     observed: dict[str, Value] = {
-        "found": len({(match.step.file, match.line) for match in found}),
+        "found": len({match.place for match in found}),
         "soft_failures": len(soft),
         "unpinned_actions": len(loose),
         "triggers": list(_once(one for pipeline in meant for one in pipeline.triggers)),

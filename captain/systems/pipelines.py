@@ -11,11 +11,8 @@ from dataclasses import dataclass, field
 from captain.documents import Node, read_foreign_yaml
 from captain.errors import ProbeError
 from captain.safe import safe
-from captain.systems.shell_lines import Line
+from captain.systems.shell_lines import Line, shell_lines
 from captain.systems.tree_files import Tree
-
-MAX_STEPS = 20_000
-"""Jobs, steps and lines of one pipeline, called files counted each time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,11 +81,15 @@ class Pipeline:
 
 def roots(tree: Tree, path: str) -> list[Node] | None:
     """The documents of one file, None where there is none. Raises ProbeError where it is no YAML."""
+    if path in tree.made:
+        known: list[Node] = tree.made[path]
+        return known
     data = tree.read(path)
     if data is None:
         return None
     try:
-        return read_foreign_yaml(data, path)
+        found = tree.made[path] = read_foreign_yaml(data, path)
+        return found
     except ValueError as error:
         raise ProbeError(f"{safe(path, 200)}:{error}", hint="its CI cannot read it either; mend the file") from error
 
@@ -107,6 +108,8 @@ def as_map(node: Node | None) -> dict[str, str]:
     return {} if node is None else {key: value.text or "" for key, value in node.mapping.items()}
 
 
-def first_line(node: Node) -> int:
-    """The line where the text of a scalar begins."""
-    return node.line + 1 if node.style in ("literal", "folded") else node.line
+def script_lines(tree: Tree, node: Node) -> tuple[Line, ...]:
+    """The lines of a script. A text in block style begins on the line after its mark."""
+    script, file = node.text or "", node.document.path
+    tree.spend(file, script)
+    return shell_lines(script, file, node.line + 1 if node.style in ("literal", "folded") else node.line)

@@ -72,8 +72,11 @@ class Rest:
         """
         url: str | None = self._url(path, {"per_page": PAGE, **query})
         found: list[Any] = []
-        announced = 0
+        announced = pages = 0
         while url is not None:
+            pages += 1
+            if pages > MAX_PAGES:
+                raise ProbeError(f"{self.name} {safe(path, 200)}: more than {MAX_PAGES} pages")
             value, reply = await self._ask(url)
             found += self._items(value, key, path)
             total = value.get("total_count") if key is not None else reply.headers.get("x-total")

@@ -6,8 +6,8 @@ No shell parser: what stands in quotes or comments is set aside, and the usual w
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 
 MAX_LINES = 5000
 _LONGEST = 4000
@@ -30,35 +30,50 @@ class Line:
 
     text: str
     """Without comments; what stands in quotes is still there."""
+    bare: str
+    """The text with the content of quotes blanked, as long as before."""
+    file: str
     number: int
     """In its file."""
+    goes_on: bool = False
+    """A failure here does not end the script: set +e stands before it."""
+    pipefail: bool = False
+    """The script itself has set pipefail before."""
+    last: bool = False
+    """Its exit code is the script's."""
 
-    @property
-    def bare(self) -> str:
-        """The line with the content of quotes blanked, as long as before."""
-        return _blanked(self.text)
 
-
-def shell_lines(script: str, first: int) -> list[Line]:
+def shell_lines(script: str, file: str, first: int) -> tuple[Line, ...]:
     """The logical lines of a script whose first line is line `first` of its file."""
     found: list[Line] = []
+    goes_on = pipefail = False
+    for text, number in _joined(script, first):
+        bare = _blanked(text)
+        if comment := _COMMENT.search(bare):
+            text, bare = text[: comment.start()], bare[: comment.start()]
+        if not bare.strip():
+            continue
+        found.append(Line(text, bare, file, number, goes_on, pipefail))
+        goes_on = bool(_NO_EXIT_ON_ERROR.match(bare)) or (goes_on and not _EXIT_ON_ERROR.match(bare))
+        pipefail = pipefail or bool(_PIPEFAIL.match(bare))
+    if found:
+        found[-1] = replace(found[-1], last=True)
+    return tuple(found)
+
+
+def _joined(script: str, first: int) -> Iterator[tuple[str, int]]:
+    """Lines with those that a backslash continues, each with the number of its first."""
     held, began = "", first
     for number, raw in enumerate(script.split("\n")[:MAX_LINES], first):
-        if not held:
-            began = number
+        began = began if held else number
         held += raw[:_LONGEST]
         if held.endswith("\\") and len(held) < _LONGEST:
             held = held[:-1] + " "
             continue
-        blanked = _blanked(held)
-        comment = _COMMENT.search(blanked)
-        kept = held[: comment.start()] if comment else held
-        if kept.strip():
-            found.append(Line(kept, began))
+        yield held, began
         held = ""
-    if held.strip():
-        found.append(Line(held, began))
-    return found
+    if held:
+        yield held, began
 
 
 def speaks_only(line: Line) -> bool:
@@ -66,30 +81,26 @@ def speaks_only(line: Line) -> bool:
     return bool(_SAYS.match(line.text)) and not re.search(r"[|;&`]|\$\(", line.bare)
 
 
-def swallowed(
-    lines: Sequence[Line], at: int, start: int, env: Mapping[str, str], *, pipefail: bool, whole: bool = False
-) -> str | None:
-    """Why the command at `start` of line `at` may fail and its script goes on, or None.
+def swallowed(line: Line, start: int, env: Mapping[str, str], *, pipefail: bool, whole: bool = False) -> str | None:
+    """Why the command at `start` of the line may fail and its script goes on, or None.
 
     `whole`: any command of the line is meant, and only what is surely a swallowed failure counts.
     """
-    line = lines[at]
     rest = line.bare[start:]
     swallow = _SWALLOWED.search(rest)
     if swallow and not _FAILS_AFTER_ALL.search(rest, swallow.start()):
         return "or-true"
     if _NEVER_FAILS.search(line.text[start:]):
         return "never-fails"
-    if _TRIVY.search(line.text) and trivy_exits(line, env) is False:
+    if trivy_exits(line, env) is False:
         return "exit-code"
-    if at + 1 < len(lines) and _errexit_off(lines[:at]):
+    if line.goes_on and not line.last:
         return "set-e"
     if whole:
         return None
-    pipefail = pipefail or any(_PIPEFAIL.search(one.bare) for one in lines[:at])
-    if _PIPE.search(rest) and not pipefail:
+    if _PIPE.search(rest) and not (pipefail or line.pipefail):
         return "pipe"
-    if "&&" in rest and at + 1 < len(lines) and not re.search(r"\|\||;\s*then", rest):
+    if "&&" in rest and not line.last and not re.search(r"\|\||;\s*then", rest):
         return "and-list"
     return None
 
@@ -100,16 +111,6 @@ def trivy_exits(line: Line, env: Mapping[str, str]) -> bool | None:
         return None
     wanted = env.get("TRIVY_EXIT_CODE", "0").strip()
     return bool(_TRIVY_EXIT.search(line.text)) or (wanted.isdecimal() and int(wanted) > 0)
-
-
-def _errexit_off(lines: Sequence[Line]) -> bool:
-    off = False
-    for line in lines:
-        if _NO_EXIT_ON_ERROR.match(line.bare):
-            off = True
-        elif _EXIT_ON_ERROR.match(line.bare):
-            off = False
-    return off
 
 
 def _blanked(text: str) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
+from typing import Any
 
 from captain.errors import ProbeError, UsageError
 from captain.safe import safe
@@ -17,6 +18,9 @@ MAX_ENTRIES = 50_000
 """Names that a `**` may walk over."""
 LIMIT = 1024 * 1024
 TOGETHER = 16 * 1024 * 1024
+MAX_WORK = 20_000
+"""Jobs, steps, and pieces of scripts, of all files together; what is called twice counts twice."""
+_UNIT = 200
 
 
 def check_pattern(pattern: str) -> str:
@@ -34,9 +38,12 @@ class Tree:
     """One folder. Blocks; every method raises ProbeError where it cannot read what is there."""
 
     root: Path
+    made: dict[str, Any] = field(default_factory=dict)
+    """By path, what a reader made of a file, so that it does so once."""
     _read: dict[str, bytes | None] = field(default_factory=dict)
     _size: int = 0
     _seen: int = 0
+    _work: int = 0
 
     def matching(self, patterns: Sequence[str]) -> list[str]:
         """Paths of the regular files that a pattern matches, relative, each once, in order."""
@@ -59,6 +66,12 @@ class Tree:
                 raise ProbeError(f"the files together are larger than {TOGETHER // 1024 // 1024} MiB")
             self._read[path] = data
         return self._read[path]
+
+    def spend(self, file: str, text: str = "") -> None:
+        """Count one job, step or script. Files call one another, so a few of them can stand for very many."""
+        self._work += 1 + len(text) // _UNIT
+        if self._work > MAX_WORK:
+            raise ProbeError(f"{safe(file, 200)}: with what it calls, it is more than captain reads")
 
     def _content(self, path: str) -> bytes | None:
         full = self.root / path
