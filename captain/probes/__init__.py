@@ -134,7 +134,7 @@ probes: Registry[type[Probe]] = Registry("captain.probes", "captain.probes")
 
 RESERVED = frozenset(
     (
-        *("tcp", "dns", "tls", "image", "service", "compose", "dockerfile", "ignore", "ci", "workflow", "report"),
+        *("tcp", "dns", "tls", "image", "service", "compose", "dockerfile", "ignore", "report"),
         *("sql", "migrations", "redis", "queue", "prometheus", "metrics", "logs", "backup", "docs", "source"),
         *("load", "watch", "drill", "record", "score", "rollback"),
     )

@@ -77,7 +77,7 @@ class _Reader:
         """The jobs of one workflow that can run."""
         calls = (*calls, file)
         self._permit(root.get("permissions"))
-        shell, env = _text(root.get("defaults", "run", "shell")), as_map(root.get("env"))
+        default_shell, env = _text(root.get("defaults", "run", "shell")), as_map(root.get("env"))
         holder = root.get("jobs")
         found = {}
         for name, node in (holder.mapping if holder else {}).items():
@@ -88,7 +88,7 @@ class _Reader:
             own = soft or ("continue-on-error" if _true(node.get("continue-on-error")) else "")
             steps = self._steps(
                 *(file, node.get("steps"), own, calls),
-                shell=_text(node.get("defaults", "run", "shell")) or shell,
+                default_shell=_text(node.get("defaults", "run", "shell")) or default_shell,
                 env=env | as_map(node.get("env")),
             )
             if uses := node.get("uses"):
@@ -129,7 +129,14 @@ class _Reader:
         return path
 
     def _steps(
-        self, file: str, holder: Node | None, soft: str, calls: tuple[str, ...], *, shell: str, env: dict[str, str]
+        self,
+        file: str,
+        holder: Node | None,
+        soft: str,
+        calls: tuple[str, ...],
+        *,
+        default_shell: str,
+        env: dict[str, str],
     ) -> list[Step]:
         found: list[Step] = []
         for node in holder.items if holder else []:
@@ -144,7 +151,7 @@ class _Reader:
                 if _text(uses).startswith("./"):
                     found += self._action(uses, own, calls, env)
             elif run := node.get("run"):
-                named = _text(node.get("shell")) or shell
+                named = _text(node.get("shell")) or default_shell
                 found.append(
                     replace(
                         *(step,),
@@ -162,6 +169,6 @@ class _Reader:
             if documents:
                 path = f"{folder}/{name}"
                 steps = documents[0].get("runs", "steps")
-                return self._steps(path, steps, soft, (*calls, str(folder)), shell="", env=env)
+                return self._steps(path, steps, soft, (*calls, str(folder)), default_shell="", env=env)
         self.unread.append(_text(uses))
         return []
