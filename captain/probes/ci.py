@@ -156,7 +156,7 @@ every: 30s"""
             "required checks that never ran, an inactive workflow, the commit that is not deployed, changes without",
         ]
         failed_allowed: Annotated[list[str], "names of those that were allowed to fail"]
-        state: Annotated[str, "of a commit: success, failure, pending; none where nothing is there"]
+        state: Annotated[str, "of a commit: success, failure, pending; none where nothing ran"]
         workflow_state: Annotated[str, "active, disabled_inactivity, disabled_manually, … (needs workflow)"]
         newest_age: Annotated[timedelta, "time since the newest run started or the newest deployment was made"]
         last_conclusion: Annotated[str, "how the newest run that is over ended"]
@@ -352,7 +352,9 @@ every: 30s"""
     async def _judged(self, forge: Forge, change: Change, required: list[Required]) -> tuple[Check, list[str]]:
         checks = await forge.checks(change.sha) if change.sha else []
         counted, name = tally(checks, required), f"#{change.number}"
-        missing = [f"{name} {one}" for one in counted.missing] or ([] if checks else [f"{name} has no check"])
+        missing = [f"{name} {one}" for one in counted.missing]
+        if not (missing or counted.count("success") or counted.count("failed") or counted.count("pending")):
+            missing = [f"{name} has no check that ran"]
         outcome: Outcome = "success"
         if counted.count("failed") or counted.count("pending"):
             outcome = "failed" if counted.count("failed") else "pending"

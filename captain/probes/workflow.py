@@ -47,7 +47,7 @@ class WorkflowProbe(Probe):
 
     Followed: reusable workflows and composite actions of this repository, local includes, extends, YAML anchors and
     !reference. Not followed, and noted: what lies in another repository. Steps and jobs behind `if: false` and
-    workflows that nothing starts do not count; other `if` and rules are taken to hold.
+    workflows that nothing starts do not count; any other `if`, rule or filter by branch and path is taken to hold.
     """
 
     default_expect: ClassVar[tuple[str, ...]] = ("found > 0", "soft_failures == 0")

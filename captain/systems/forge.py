@@ -137,18 +137,15 @@ class Tally:
         return len(self.names[outcome])
 
     @property
-    def green(self) -> bool:
-        """Something is there, all of it is over, nothing failed and nothing is missing."""
-        return self.total > 0 and not (self.names["failed"] or self.names["pending"] or self.missing)
-
-    @property
     def state(self) -> str:
         """One word for all: a failure is known before the rest ends."""
         if not self.total:
             return "none"
         if self.names["failed"] or self.missing:
             return "failure"
-        return "pending" if self.names["pending"] else "success"
+        if self.names["pending"]:
+            return "pending"
+        return "success" if self.names["success"] else "none"
 
 
 def tally(checks: Sequence[Check], required: Iterable[Required] = ()) -> Tally:

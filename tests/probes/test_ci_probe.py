@@ -143,7 +143,9 @@ async def test_f35_the_combined_state_is_not_read_its_statuses_are(forge: ForgeS
 
 async def test_a_commit_where_everything_was_skipped_is_not_green(forge: ForgeServer, ask: Ask) -> None:
     checks(forge, listed(run(1, "test", "skipped"), run(2, "docs", "neutral")))
-    assert verdict(CiProbe, await ask()) is Verdict.FAIL
+    seen = await ask()
+    assert verdict(CiProbe, seen) is Verdict.FAIL
+    assert seen.observed["state"] == "none"
 
 
 @pytest.mark.parametrize(
@@ -418,6 +420,8 @@ async def test_merged_changes_whose_checks_were_red_or_absent_are_named(forge: F
     assert verdict(CiProbe, seen) is Verdict.FAIL
     forge.put("repos/acme/shop/pulls", [pull(9)])
     assert verdict(CiProbe, await ask(mode="pr_checks", required=["test"]), "pr_ratio == 1.0") is Verdict.PASS
+    checks(forge, listed(run(1, "docs", "skipped")))
+    assert (await ask(mode="pr_checks")).observed["missing"] == ["#9 has no check that ran"]
     forge.put("repos/acme/shop/pulls", [closed])
     assert verdict(CiProbe, await ask(mode="pr_checks")) is Verdict.UNKNOWN
 
