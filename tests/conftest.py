@@ -3,6 +3,7 @@
 from tests.dns_server import name_server
 from tests.docker_engine import docker_box, docker_engine
 from tests.dumps import dumps
+from tests.forge_server import forge
 from tests.hostile_server import hostile_server
 from tests.mariadb_server import mariadb_server
 from tests.nginx_server import nginx
@@ -19,6 +20,7 @@ __all__ = [
     "docker_engine",
     "docker_swarm",
     "dumps",
+    "forge",
     "hostile_server",
     "image_registry",
     "mariadb_server",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from pathlib import Path
 from typing import Annotated, Any, ClassVar, TypedDict
 
 from pydantic import AfterValidator
@@ -14,7 +15,8 @@ from captain.probes import Context, Probe, probe
 from captain.safe import safe
 from captain.systems.git import Git, check_ref, committed_at, legible, toplevel
 from captain.systems.remote import ahead_behind, contains, fetch, fetched_at, main_branch, shallow, upstream
-from captain.systems.worktree import changes
+from captain.systems.signatures import Signature, signature
+from captain.systems.worktree import changes, stashed
 
 
 def _ref(value: str) -> str:
@@ -34,7 +36,8 @@ class GitProbe(Probe):
     """Is the work tree clean, and is its commit where it should be?
 
     Runs nothing that belongs to the inspected repository. What cannot be known is left out: counts against the
-    remote of a detached head, `dirty` where a changed file stands behind a filter.
+    remote of a detached head, `dirty` where a changed file stands behind a filter. A tag's signature is checked with
+    ssh-keygen and the keys of `allowed_signers`, or with gpg and the keys of whoever runs captain.
     """
 
     default_expect: ClassVar[tuple[str, ...]] = ("dirty == 0", "untracked == 0")
@@ -56,6 +59,9 @@ expect: ['dirty == 0', 'untracked == 0', 'hidden_changes == 0', 'in_branch']"""
     fetch: Bool = False
     """Ask the remote first, over https or ssh. Without it counts are as old as `fetch_age`."""
 
+    allowed_signers: Text | None = None
+    """Whose SSH keys may sign a tag, a file as ssh-keygen(1) describes it. The repository's own never counts."""
+
     class Observes(TypedDict, total=False):
         """What git says."""
 
@@ -70,7 +76,11 @@ expect: ['dirty == 0', 'untracked == 0', 'hidden_changes == 0', 'in_branch']"""
         shallow: Annotated[bool, "the history is cut"]
         head_sha: Annotated[str, "the full id of ref's commit"]
         head_age: Annotated[timedelta, "time since that commit was made"]
-        tag: Annotated[str, "the highest tag on ref's commit, empty where it has none"]
+        stash: Annotated[int, "entries of the stash"]
+        tag: Annotated[str, "the release's tag on ref's commit, else the highest, empty where it has none"]
+        tag_signed: Annotated[
+            str, "the signature of tag: good, bad, unsigned, unknown (no key to check), none (no tag)"
+        ]
         fetch_age: Annotated[timedelta, "time since the remote was last asked"]
 
     def asks(self) -> str:
@@ -101,6 +111,8 @@ expect: ['dirty == 0', 'untracked == 0', 'hidden_changes == 0', 'in_branch']"""
         tags = await git.text(
             "for-each-ref", "--sort=-v:refname", "--format=%(refname:strip=2)", f"--points-at={sha}", "refs/tags"
         )
+        tag = _tag(tags.splitlines(), ctx)
+        signed = await signature(git, tag, self._signers(ctx)) if tag else Signature("none")
         observed: dict[str, Value] = {
             "untracked": state.untracked,
             "conflicts": state.conflicts,
@@ -109,7 +121,9 @@ expect: ['dirty == 0', 'untracked == 0', 'hidden_changes == 0', 'in_branch']"""
             "shallow": await shallow(git),
             "head_sha": sha,
             "head_age": now - await committed_at(git, sha),
-            "tag": legible(tags.split("\n")[0]),
+            "stash": await stashed(git),
+            "tag": legible(tag),
+            "tag_signed": signed.state,
         }
         if state.dirty is not None:
             observed["dirty"] = state.dirty
@@ -120,8 +134,11 @@ expect: ['dirty == 0', 'untracked == 0', 'hidden_changes == 0', 'in_branch']"""
             observed=observed,
             asked=f"git status of {self.ref} ({sha[:7]}) in {git.root}",
             body="\n".join(state.paths),
-            notes=state.notes,
+            notes=(*state.notes, *([signed.note] if signed.note else [])),
         )
+
+    def _signers(self, ctx: Context) -> Path | None:
+        return ctx.root / self.allowed_signers if self.allowed_signers else None
 
     async def _against_remote(self, git: Git, sha: str, branch: str) -> dict[str, Any]:
         """Ahead, behind and in_branch, as far as the stored refs can tell."""
@@ -134,3 +151,9 @@ expect: ['dirty == 0', 'untracked == 0', 'hidden_changes == 0', 'in_branch']"""
         if main and (inside := await contains(git, main, sha)) is not None:
             found["in_branch"] = inside
         return found
+
+
+def _tag(tags: list[str], ctx: Context) -> str:
+    """The tag that is released, where it is among them, else the first."""
+    wanted = ctx.release.tag if ctx.release else None
+    return wanted if wanted in tags else next(iter(tags), "")

@@ -79,9 +79,7 @@ class Git:
 
     async def attempt(self, *arguments: str, stdin: bytes | None = None, protocols: str = "none") -> Finished:
         """Run one git command whatever its exit code."""
-        left = self.timeout - timedelta(seconds=time.monotonic() - self.began)
-        if left <= timedelta(0):
-            raise self._late()
+        left = self.left()
         config = {**_CONFIG, **self.config}
         env = {
             **{name: value for name, value in probe_environ(self.environ).items() if not name.startswith("DOCKER_")},
@@ -101,6 +99,13 @@ class Git:
         if done.timed_out:
             raise self._late()
         return done
+
+    def left(self) -> timedelta:
+        """What is left of the time. Raises ProbeError where nothing is."""
+        left = self.timeout - timedelta(seconds=time.monotonic() - self.began)
+        if left <= timedelta(0):
+            raise self._late()
+        return left
 
     async def text(self, *arguments: str, also: tuple[int, ...] = ()) -> str:
         """What one git command says, without the newline at its end."""

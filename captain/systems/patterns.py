@@ -12,6 +12,9 @@ _LONGEST = 200
 _REPEATS = 3
 _CHOICES = 6
 _LONGEST_NAME = 128
+_REPEATS_IN_LINE = 1
+_CHOICES_IN_LINE = 20
+_LONGEST_LINE = 1000
 _TOKEN = re.compile(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|\{\d*,?\d*\}|\(\?:|.", re.DOTALL)
 
 
@@ -24,15 +27,28 @@ def chooser(written: str) -> Callable[[str], bool]:
     if not (len(written) > 1 and written.startswith("/") and written.endswith("/")):
         return lambda name: name == written
     pattern = written[1:-1]
-    _check(pattern)
-    try:
-        compiled = re.compile(pattern)
-    except (re.error, OverflowError, RecursionError) as error:
-        raise UsageError(f"{safe(written, 80)} is not a pattern: {error}") from error
+    compiled = _compiled(pattern, _REPEATS, _CHOICES)
     return lambda name: len(name) <= _LONGEST_NAME and compiled.search(name) is not None
 
 
-def _check(pattern: str) -> None:
+def finder(pattern: str) -> Callable[[str], re.Match[str] | None]:
+    """Where a regex matches in one line of a longer text, whatever the case of its letters. Raises UsageError.
+
+    One repeat at most, and lines are looked at in their first 1000 characters: a line costs at most a million steps.
+    """
+    compiled = _compiled(pattern, _REPEATS_IN_LINE, _CHOICES_IN_LINE, re.IGNORECASE)
+    return lambda line: compiled.search(line, 0, _LONGEST_LINE)
+
+
+def _compiled(pattern: str, repeats: int, choices: int, flags: int = 0) -> re.Pattern[str]:
+    _check(pattern, repeats, choices)
+    try:
+        return re.compile(pattern, flags)
+    except (re.error, OverflowError, RecursionError) as error:
+        raise UsageError(f"/{safe(pattern, 80)}/ is not a pattern: {error}") from error
+
+
+def _check(pattern: str, most_repeats: int, most_choices: int) -> None:
     tokens = _TOKEN.findall(pattern)
     repeats = [at for at, token in enumerate(tokens) if token in ("*", "+", "?") or token.startswith("{")]
     why = None
@@ -44,7 +60,7 @@ def _check(pattern: str) -> None:
         why = "uses (?…); only (?:…) is known here"
     elif any(len(token) == 2 and token[0] == "\\" and token[1].isdecimal() for token in tokens):
         why = "refers back to a group"
-    elif len(repeats) > _REPEATS or tokens.count("|") > _CHOICES:
-        why = f"has more than {_REPEATS} repeats or {_CHOICES} alternatives"
+    elif len(repeats) > most_repeats or tokens.count("|") > most_choices:
+        why = f"has more than {most_repeats} repeats or {most_choices} alternatives"
     if why:
         raise UsageError(f"/{safe(pattern, 80)}/ {why}")

@@ -58,6 +58,13 @@ async def changes(git: Git, depth: int = 0) -> Changes:
     return replace(found, paths=found.paths[:_SHOWN])
 
 
+async def stashed(git: Git) -> int:
+    """Entries of the stash: work that is in no commit of a branch."""
+    if not await git.resolve("refs/stash"):
+        return 0
+    return int(await git.text("rev-list", "--walk-reflogs", "--count", "refs/stash", "--"))
+
+
 async def _submodule(git: Git, path: str, depth: int) -> Changes:
     # Where the folder is no repository of its own git would answer for the outer one.
     if depth > _DEPTH or await git.text("rev-parse", "--show-prefix"):

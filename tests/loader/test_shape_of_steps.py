@@ -48,7 +48,7 @@ def messages(found: list[Problem]) -> list[str]:
         ("probes: { in: { pinger: { url: x } } }, expect: 'a == 1'", "in means something else"),
         ("why: nothing", "the step asks nothing"),
         (f"{PROBE}, {MANUAL}", "pinger and manual stand side by side; a step has one"),
-        (f"{PROBE}, ci: {'{}'}", "pinger and ci stand side by side; a step has one"),
+        (f"{PROBE}, load: {'{}'}", "pinger and load stand side by side; a step has one"),
         (f"{MANUAL}, expect: signed", "expect has no effect beside manual"),
         (f"{MANUAL}, retry: {'{}'}", "retry has no effect beside manual"),
         (f"{ACTION}, within: 5m", "within has no effect beside action"),

@@ -103,6 +103,8 @@ async def test_a_fresh_clone_is_clean_and_in_the_main_branch(repo: Repo, ask: As
         "shallow": False,
         "head_sha": repo.git("rev-parse", "HEAD"),
         "tag": "v1.10.0",
+        "tag_signed": "unsigned",
+        "stash": 0,
     }
 
 
