@@ -253,6 +253,10 @@ class _Parse:
         around = (line, *(() if context is None else (context.line,)), line - 1)
         if repair := self._corrected(line, column, *around):
             return repair
+        if "nesting depth" in (error.problem or ""):
+            # libyaml reads ahead of its events, and newer ones have a limit of their own.
+            self.document.refuse(line + 1, column + 1, f"is nested deeper than {MAX_DEPTH} levels")
+            return None
         said = ", ".join(part for part in (error.context, error.problem) if part)
         key = self.stack[-1].path if self.stack else ""
         self.document.refuse(line + 1, column + 1, f"is not YAML: {safe(said, 200)}", key=key)
