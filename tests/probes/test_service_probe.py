@@ -82,6 +82,14 @@ def payload(name: str) -> Any:
     return json.loads((PAYLOADS / name).read_text())
 
 
+def test_what_to_write_instead_of_an_observation_of_later_captains_compiles() -> None:
+    later = ServiceProbe.unseen
+    assert later.keys() <= observes(ServiceProbe.Observes).keys()
+    scope = Scope.of({"": {name: one.type for name, one in observes(ServiceProbe.Observes).items()}}, {}, ())
+    for hint in later.values():
+        assert compile_condition(hint, scope).reads
+
+
 # --- a real swarm -----------------------------------------------------------------------------------------------
 
 
