@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ssl
 import time
 from collections.abc import Mapping
 from datetime import timedelta
@@ -334,4 +333,4 @@ def test_the_p95_of_few_samples_is_the_nearest_rank() -> None:
 def test_the_probe_needs_consent_only_for_a_canary() -> None:
     assert RedisProbe(url_env="R").safety == "read"
     assert RedisProbe(url_env="R", canary=True).safety == "active"
-    assert ssl.HAS_TLSv1_2
+    assert RedisProbe(url_env="R", canary=True).does()[-1] == "afterwards deletes that key"
