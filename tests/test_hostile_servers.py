@@ -32,9 +32,14 @@ OK = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2000
 
 KINDS: dict[str, tuple[str, bytes]] = {
     "http": ("http: { url: 'http://127.0.0.1:PORT/' }", OK),
+    "redis": ("redis: { url_env: REDIS_URL }", b"+OK\r\n"),
+    "queue": ("queue: { broker: celery, url_env: REDIS_URL }", b"+OK\r\n"),
 }
 """By kind, the step's probe and what its server says before it misbehaves."""
-SECRETS = {"DATABASE_URL": "postgresql://shop:hunter22pw@127.0.0.1:PORT/shop"}
+SECRETS = {
+    "DATABASE_URL": "postgresql://shop:hunter22pw@127.0.0.1:PORT/shop",
+    "REDIS_URL": "redis://:hunter22pw@127.0.0.1:PORT/0",
+}
 
 
 def world(tmp_path: Path, port: int) -> OneStep:

@@ -94,6 +94,10 @@ expect: ['canary_ok', 'policy_fits', 'maxmemory > 0', 'used_ratio <= 0.9', 'ping
     def asks(self) -> str:
         return f"redis {self.url_env}: PING, INFO{', SET GET DEL' if self.canary else ''}"
 
+    def does(self) -> tuple[str, ...]:
+        key = f"captain:canary:RUN:… in the Redis of {self.url_env}"
+        return (f"sets a key {key} for {_KEPT} seconds and reads it", "afterwards deletes that key")
+
     async def measure(self, ctx: Context) -> Measurement:
         where = address(self.url_env, ctx.secret(self.url_env))
         ca_file = None if self.ca_file is None else ctx.root / self.ca_file

@@ -16,7 +16,7 @@ PAGE = 2000
 """Keys that Redis looks at in one SCAN: about a millisecond of its time."""
 PAGES = 500
 MOST_QUEUES = 200
-LONGEST_MESSAGE = 32 * 1024
+LONGEST_MESSAGE = 16 * 1024
 """Bytes of a message that is read for its age."""
 
 

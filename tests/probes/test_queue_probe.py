@@ -403,6 +403,7 @@ def test_a_canary_is_active_and_its_program_is_shown_before_it_runs() -> None:
     canary = Canary(publish=("./canary.sh",), result_key="k", env={"B": "1", "A": "2"})
     asked = QueueProbe(broker="rq", url_env="R", canary=canary)
     assert asked.safety == "active" and QueueProbe(broker="rq", url_env="R").safety == "read"
+    assert asked.does() == ("starts ./canary.sh, which sends a task", "waits for k in Redis")
     (program,) = asked.programs()
     assert (program.run, program.env) == (("./canary.sh",), ("A", "B"))
 
