@@ -150,7 +150,7 @@ async def test_a_user_is_resolved_in_the_images_own_file_and_nowhere_else(build:
 
 async def test_an_image_that_is_not_here_is_looked_for_in_its_registry(image_registry: Registry) -> None:
     engine = image_registry.engine
-    ref = image_registry.push(engine.image(), "1.4.0")
+    ref = image_registry.push("1", "1.4.0")
     here = (await ask(engine.host, ref)).observed
     assert here["present"] is True and str(here["digest"]).startswith("sha256:") and here["digest"] != here["id"]
     image_registry.forget(ref)

@@ -169,8 +169,8 @@ async def test_f10_an_update_that_fails_is_rolled_back_and_the_way_back_is_forgo
 async def test_an_update_that_succeeds_leaves_a_way_back_and_is_told_by_what_runs(
     docker_swarm: Swarm, image_registry: Registry
 ) -> None:
-    first = image_registry.push(docker_swarm.engine.image("1"), "1.0")
-    second = image_registry.push(docker_swarm.engine.image("2"), "2.0")
+    first = image_registry.push("1", "1.0")
+    second = image_registry.push("2", "2.0")
     docker_swarm.create("web", image=first, **copy.deepcopy(GOOD))
     docker_swarm.running("web", 1)
     digest = docker_swarm.engine.client.inspect_distribution(second)["Descriptor"]["digest"]
