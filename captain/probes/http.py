@@ -234,7 +234,7 @@ expect: ['status == 200', 'json.status == "ok"', 'latency < duration("500ms")']"
             observed["assets_failed"] = weight.failed
         if weight.wire_size is not None:
             observed["asset_wire_size"] = weight.wire_size
-        other = f"{found.elsewhere} assets of other origins were not fetched"
+        other = f"assets of other origins, not fetched: {found.elsewhere}"
         return observed, [*weight.notes, *([other] if found.elsewhere else [])]
 
 
