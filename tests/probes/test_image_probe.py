@@ -194,8 +194,17 @@ async def test_it_sends_get_and_nothing_else(docker_engine: Engine, tmp_path: Pa
 
 def test_the_default_needs_an_image_and_what_it_was_built_from() -> None:
     scope = Scope.of({"": {name: one.type for name, one in observes(ImageProbe.Observes).items()}}, {}, ())
-    for condition in ImageProbe.default_expect:
-        assert compile_condition(condition, scope).reads
+    conditions = [compile_condition(condition, scope) for condition in ImageProbe.default_expect]
+
+    def judged(**found: Any) -> list[bool | None]:
+        return [condition.evaluate(found).value for condition in conditions]
+
+    clean: dict[str, Any] = {"present": True, "env_secret_keys": [], "history_secret_hits": []}
+    assert judged(**clean) == [True, True, True]
+    assert judged(**{**clean, "env_secret_keys": ["TOKEN"]}) == [True, False, True]
+    assert judged(present=False, in_registry=True) == [True, None, None], "nobody looked into it"
+    assert judged(present=False, in_registry=False) == [False, None, None]
+    assert judged(present=False) == [None, None, None], "its registry could not be asked"
 
 
 # --- documents of every engine ----------------------------------------------------------------------------------

@@ -22,6 +22,7 @@ from captain.release import Image, Release
 from captain.systems import ecs, swarm
 from captain.systems.services import Service, observed
 from tests.hostile_engine import HostileEngine
+from tests.probes.test_docker_deep import ask as ask_docker
 from tests.probes.test_docker_probe import in_a_thread
 from tests.registry_server import Registry
 from tests.relay import relay_to, unix_server
@@ -195,6 +196,26 @@ async def test_a_service_that_cannot_start_is_never_converged(docker_swarm: Swar
     assert (found["replicas_desired"], found["replicas_running"], found["converged"]) == (1, 0, False)
     assert isinstance(found["failed_tasks"], int) and found["failed_tasks"] >= 1
     assert "image" not in found and "image_tag" not in found, "nothing runs, so nothing is said to"
+
+
+async def test_tasks_that_crash_after_a_deploy_are_restarts_although_swarm_replaces_them(docker_swarm: Swarm) -> None:
+    began = datetime.now(UTC)
+    spec = copy.deepcopy(GOOD)
+    spec["TaskTemplate"]["ContainerSpec"] = {"Command": ["sh", "-c", "sleep 1"], "Args": []}
+    docker_swarm.create("loop", **spec)
+    docker_swarm.create("calm", **copy.deepcopy(GOOD))
+    docker_swarm.until("loop", lambda _, tasks: sum(each["DesiredState"] == "shutdown" for each in tasks) >= 2)
+    docker_swarm.running("calm", 1)
+
+    async def restarts(suffix: str, deployed_at: datetime) -> Value:
+        docker_swarm.running(suffix, 1)
+        host, services = docker_swarm.engine.host, [docker_swarm.name(suffix)]
+        return (await ask_docker(host, deployed_at=deployed_at, services=services)).observed.get("restart_count_delta")
+
+    crashed = await restarts("loop", began)
+    assert isinstance(crashed, int) and crashed >= 2
+    assert await restarts("calm", began) == 0
+    assert await restarts("loop", datetime.now(UTC) + timedelta(minutes=5)) == 0
 
 
 async def test_a_name_that_is_only_the_beginning_of_a_service_is_not_there(docker_swarm: Swarm) -> None:
