@@ -113,7 +113,7 @@ class Scan:
         source = Source(blob.read)
         head = source.peek(512)
         if head.startswith(_ZSTD):
-            raise ValueError("a layer is packed with zstd, which captain cannot unpack")
+            raise ValueError("a layer is packed with zstd, which is not unpacked here")
         if head.startswith(GZIP):
             source = Source(_no_more_than(self._max_layer, gunzipped(source.some)))
             head = source.peek(512)

@@ -101,7 +101,7 @@ def _taken_apart(text: str, dialect: Dialect) -> tuple[list[tuple[str, bool]], s
     while at < len(text):
         match = _TOKENS[dialect].match(text, at)
         if match is None:
-            raise UsageError("holds what captain cannot take apart")
+            raise UsageError("cannot be taken apart")
         kind, at = match.lastgroup, match.end()
         if match["skip"] is not None:
             if dialect == "postgres" and match["nested"] is not None:
