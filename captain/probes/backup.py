@@ -20,14 +20,14 @@ from captain.http import refused_url
 from captain.measurement import Measurement, Value
 from captain.probes import TEXT, Context, Probe, Safety, probe
 from captain.safe import safe
-from captain.systems.backup_check import Drill, drill, read, settle, told_digest
-from captain.systems.backup_folder import Folder
-from captain.systems.backup_listing import Item, Listing, sort_out, summary
-from captain.systems.dump_layers import Reading
-from captain.systems.pg_archive import Tools
-from captain.systems.pg_scratch import Server
-from captain.systems.s3 import Bucket, Where
-from captain.systems.sigv4 import Key
+from captain.systems.backups.check import Drill, drill, read, settle, told_digest
+from captain.systems.backups.dump_layers import Reading
+from captain.systems.backups.folder import Folder
+from captain.systems.backups.listing import Item, Listing, sort_out, summary
+from captain.systems.backups.pg_archive import Tools
+from captain.systems.backups.pg_scratch import Server
+from captain.systems.backups.s3 import Bucket, Where
+from captain.systems.backups.sigv4 import Key
 
 _MARGIN = 0.9
 """Share of the attempt's time that asking may take, so that its own sentence comes before the attempt's end."""
@@ -272,7 +272,7 @@ expect: ['valid', 'newest_age <= duration("26h")', 'size_ratio >= 0.5 && size_ra
 
     async def _told(self, ctx: Context) -> Listing:
         from captain.effects.program import probe_environ, run_program
-        from captain.systems.backup_told import BYTES, told
+        from captain.systems.backups.told import BYTES, told
 
         program = self.programs()[0]
         name = safe(shlex.join(program.argv), 300)

@@ -16,11 +16,11 @@ from captain.http.follow import fetch_following
 from captain.http.keys import HeaderName, Headers, Url
 from captain.measurement import Measurement, Safety, Value
 from captain.probes import TEXT, Context, Probe, probe
-from captain.systems.answer import PLACE, Answer, is_page, read
-from captain.systems.edge import cache_status, cdn, max_age, missing_protections
-from captain.systems.page import assets
-from captain.systems.samples import Look, missing_anywhere, repeated, sampled, shares, version_of
-from captain.systems.weight import weigh
+from captain.systems.web.answer import PLACE, Answer, is_page, read
+from captain.systems.web.edge import cache_status, cdn, max_age, missing_protections
+from captain.systems.web.page import assets
+from captain.systems.web.samples import Look, missing_anywhere, repeated, sampled, shares, version_of
+from captain.systems.web.weight import weigh
 
 
 def _place(value: str) -> str:

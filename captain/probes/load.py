@@ -18,8 +18,8 @@ from captain.http.keys import Headers, Url
 from captain.measurement import Measurement, Value
 from captain.probes import Context, Probe, Safety, probe
 from captain.safe import safe
-from captain.systems.generator import START, burst
-from captain.systems.load import REACHED, Summary
+from captain.systems.metrics.generator import START, burst
+from captain.systems.metrics.load import REACHED, Summary
 
 _MARGIN = timedelta(milliseconds=500)
 _LATE = 0.01

@@ -15,12 +15,12 @@ from captain.http.keys import BaseUrl, Headers
 from captain.measurement import Measurement, Value
 from captain.probes import TEXT, Context, Probe, probe
 from captain.safe import safe
+from captain.systems.metrics.prometheus import Answer, Endpoint, Prometheus
+from captain.systems.metrics.prometheus_query import At, Question, evaluate
+from captain.systems.metrics.prometheus_values import Malformed, Reduce
+from captain.systems.metrics.prometheus_watching import LATE, alerts_of, jobs_of, rules_of, targets_of
+from captain.systems.metrics.promql import reading
 from captain.systems.patterns import chooser
-from captain.systems.prometheus import Answer, Endpoint, Prometheus
-from captain.systems.prometheus_query import At, Question, evaluate
-from captain.systems.prometheus_values import Malformed, Reduce
-from captain.systems.prometheus_watching import LATE, alerts_of, jobs_of, rules_of, targets_of
-from captain.systems.promql import reading
 
 _MARGIN = 0.9
 """Share of the attempt's time Prometheus may take, so that its own error comes before the attempt's end."""

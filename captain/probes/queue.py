@@ -17,9 +17,11 @@ from captain.errors import ProbeError, ProgramError
 from captain.fields import Duration, EnvName, Run, Text, wrong
 from captain.measurement import Measurement, Value
 from captain.probes import Context, Probe, Safety, probe
-from captain.systems import queue_celery, queue_dramatiq, queue_rq
-from captain.systems.backlog import Ask, Backlog
-from captain.systems.redis import Client, Session, address, redis_session, text
+from captain.systems.keys import celery as queue_celery
+from captain.systems.keys import dramatiq as queue_dramatiq
+from captain.systems.keys import rq as queue_rq
+from captain.systems.keys.backlog import Ask, Backlog
+from captain.systems.keys.client import Client, Session, address, redis_session, text
 
 _MARGIN = 0.9
 """Share of the attempt's time it may take, so that its own error comes before the attempt's end."""

@@ -14,8 +14,8 @@ from captain.errors import ProbeError
 from captain.fields import Bool, EnvName, PositiveInt, Text
 from captain.measurement import Measurement, Value
 from captain.probes import Context, Probe, Safety, probe
-from captain.systems.redis import Client, Session, address, redis_session, text
-from captain.systems.redis_info import Figures, fields, figures, fits
+from captain.systems.keys.client import Client, Session, address, redis_session, text
+from captain.systems.keys.info import Figures, fields, figures, fits
 
 _MARGIN = 0.9
 """Share of the attempt's time it may take, so that its own error comes before the attempt's end."""

@@ -16,10 +16,10 @@ from captain.fields import EnvName, Run, Text, wrong
 from captain.measurement import Measurement
 from captain.probes import TEXT, Context, Probe, probe
 from captain.safe import safe
-from captain.systems import ecs
-from captain.systems.docker import endpoint, repository
-from captain.systems.docker_swarm import Manager, look
-from captain.systems.services import Service, observed
+from captain.systems.docker import ecs
+from captain.systems.docker.manager import Manager, look
+from captain.systems.docker.reader import endpoint, repository
+from captain.systems.docker.services import Service, observed
 
 _MARGIN = 0.9
 """Share of the attempt's time the orchestrator may take, so that its own error comes before the attempt's end."""

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit, urlunsplit
 from captain.errors import UsageError
 from captain.fields import ID_PATTERN
 from captain.scaffold.files import Wrote, write_new
-from captain.systems.glance import glance
+from captain.systems.git.glance import glance
 
 __all__ = ["Found", "Wrote", "as_id", "check_url", "declared", "look", "write"]
 

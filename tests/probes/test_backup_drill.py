@@ -14,7 +14,7 @@ import pytest
 
 from captain.errors import ProbeError
 from captain.measurement import Measurement, Verdict
-from captain.systems.pg_scratch import Server, missing, rows_ratio
+from captain.systems.backups.pg_scratch import Server, missing, rows_ratio
 from tests.dumps import DATABASE, ROWS, Dumps, rested
 from tests.hostile_server import HostileServer
 from tests.postgres_server import PASSWORD, Postgres, running_postgres

@@ -19,7 +19,7 @@ from captain.errors import ProbeError
 from captain.measurement import Measurement
 from captain.probes import Context
 from captain.probes.image import ImageProbe
-from captain.systems import image_facts as facts
+from captain.systems.docker import image_facts as facts
 from tests.docker_engine import Engine
 from tests.hostile_engine import HostileEngine
 from tests.probes.test_docker_probe import in_a_thread

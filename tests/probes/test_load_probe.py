@@ -23,8 +23,8 @@ from captain.errors import ProbeError
 from captain.measurement import Measurement, Value, Verdict
 from captain.probes import Context
 from captain.probes.load import LoadProbe
-from captain.systems.burst import send
-from captain.systems.load import summed
+from captain.systems.metrics.burst import send
+from captain.systems.metrics.load import summed
 from captain.threads import on_daemon
 from tests.hostile_server import MANNERS, HostileServer
 from tests.http_server import Servers, answer, read_request
@@ -164,7 +164,7 @@ async def test_cancelling_ends_it_at_once(metrics_app: MetricsApp) -> None:
 async def test_nothing_is_sent_any_more_when_captain_is_killed(metrics_app: MetricsApp) -> None:
     program = (
         "import asyncio, sys, pathlib, datetime\n"
-        "from captain.systems.generator import burst\n"
+        "from captain.systems.metrics.generator import burst\n"
         "plan = dict(urls=[sys.argv[1]], headers={}, stages=[dict(seconds=30, rps=50)], warmup=0, max_requests=9999,\n"
         "    timeout=1, connections=10, keep_alive=True, ca_file=None, verify=True)\n"
         "asyncio.run(burst(plan, cwd=pathlib.Path('/'), environ={}, timeout=datetime.timedelta(seconds=60)))\n"

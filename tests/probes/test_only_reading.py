@@ -12,7 +12,7 @@ import yaml
 from captain.clock import SystemClock
 from captain.errors import CaptainError
 from captain.probes import Context, probes
-from captain.systems.docker import READS, Endpoint, Reader
+from captain.systems.docker.reader import READS, Endpoint, Reader
 from captain.threads import on_daemon
 
 READING = {"GET", "HEAD", "OPTIONS"}

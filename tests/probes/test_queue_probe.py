@@ -18,7 +18,7 @@ import pytest
 from captain.errors import ProbeError
 from captain.measurement import Measurement
 from captain.probes.queue import Canary, QueueProbe, drained
-from captain.systems.queue_dramatiq import moment, queue_names
+from captain.systems.keys.dramatiq import moment, queue_names
 from tests.hostile_server import MANNERS, HostileServer
 from tests.memory import grown
 from tests.one_step import OneStep
@@ -449,7 +449,7 @@ async def test_so_many_keys_that_not_all_can_be_seen_need_the_queues_named(
     tasks.ok.send(1)
     with redis_server.client(db) as client:
         client.mset({f"cache:{number}": "x" for number in range(3000)})
-    monkeypatch.setattr("captain.systems.backlog.PAGES", 1)
+    monkeypatch.setattr("captain.systems.keys.backlog.PAGES", 1)
     error = await refused(redis_server, db, "dramatiq")
     assert error.fault == "instrument" and error.hint == "name the queues: queues: [default, …]"
     assert (await ask(redis_server, db, "dramatiq", queues=("default",))).observed["ready"] == 1

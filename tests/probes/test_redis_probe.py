@@ -14,7 +14,7 @@ import pytest
 from captain.errors import ProbeError
 from captain.measurement import Measurement
 from captain.probes.redis import RedisProbe, percentile
-from captain.systems.redis import address
+from captain.systems.keys.client import address
 from tests.hostile_server import MANNERS, HostileServer
 from tests.memory import grown
 from tests.one_step import OneStep

@@ -19,8 +19,8 @@ from captain.measurement import Measurement, Value
 from captain.probes import Context
 from captain.probes.service import ServiceProbe
 from captain.release import Image, Release
-from captain.systems import ecs, swarm
-from captain.systems.services import Service, observed
+from captain.systems.docker import ecs, swarm
+from captain.systems.docker.services import Service, observed
 from tests.hostile_engine import HostileEngine
 from tests.probes.test_docker_deep import ask as ask_docker
 from tests.probes.test_docker_probe import in_a_thread

@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from captain.systems.s3_text import page, texts
-from captain.systems.sigv4 import Key, path_text, query_text, signed
+from captain.systems.backups.s3_text import page, texts
+from captain.systems.backups.sigv4 import Key, path_text, query_text, signed
 
 NOW = datetime(2026, 11, 23, 3, 4, 11, tzinfo=UTC)
 
