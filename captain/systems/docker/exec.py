@@ -28,6 +28,8 @@ _STARTER = (
     'command -v "$1" >/dev/null 2>&1 || exit 127; exec "$@"'
 )
 _STOPPER = 'kill -TERM -- "-$1" || kill -TERM "$1"; sleep 0.5; kill -KILL -- "-$1" || kill -KILL "$1"'
+_OUTPUT = 1024**4
+"""Bytes that a program may write: more than any can in its time."""
 _CHUNK = 64 * 1024
 _MARGIN = 0.9
 """Share of the time that everything may take, so that its own sentence comes before its caller's patience ends."""
@@ -217,6 +219,8 @@ class Executor(Reader):
         streams = {1: Kept(job.limit), 2: Kept(job.limit)}
         url = self._api._url("/exec/{0}/start", ident)
         data = {"Detach": False, "Tty": False}
+        # What is kept is bounded by itself; the time bounds how much is read.
+        self._budget.stream(_OUTPUT)
         response = self._ask(lambda: self._api._post_json(url, data=data, stream=True))
         with self._told(), job.stop.over(response, until - time.monotonic()):
             self._api._raise_for_status(response)

@@ -28,7 +28,7 @@ _MOST = 16 * 1024 * 1024
 _PRAGMAS = frozenset(
     (
         *("application_id", "encoding", "foreign_key_check", "foreign_key_list", "freelist_count", "index_info"),
-        *("index_list", "index_xinfo", "integrity_check", "journal_mode", "page_count", "page_size", "quick_check"),
+        *("index_list", "index_xinfo", "integrity_check", "page_count", "page_size", "quick_check"),
         *("schema_version", "table_info", "table_list", "table_xinfo", "user_version"),
     )
 )
