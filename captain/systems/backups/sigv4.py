@@ -1,10 +1,10 @@
-"""Signs a request without a body the way S3 and what speaks like it want it (AWS Signature Version 4). Pure."""
+"""Signs a request without a body in the manner of S3 (Signature Version 4), and in Google's manner of it. Pure."""
 
 from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from urllib.parse import quote, urlsplit
@@ -22,6 +22,24 @@ class Key:
     """Of a temporary key."""
 
 
+@dataclass(frozen=True, slots=True)
+class Scheme:
+    """Whose manner it is."""
+
+    name: str
+    headers: str
+    """How the names of its headers begin."""
+    service: str
+
+    @property
+    def request(self) -> str:
+        return f"{self.name.lower()}_request"
+
+
+AMAZON = Scheme("AWS4", "x-amz-", "s3")
+GOOGLE = Scheme("GOOG4", "x-goog-", "storage")
+
+
 def query_text(query: Mapping[str, str]) -> str:
     """A query as it is signed and sent."""
     return "&".join(f"{_quoted(name)}={_quoted(value)}" for name, value in sorted(query.items()))
@@ -32,26 +50,49 @@ def path_text(*parts: str) -> str:
     return "/" + "/".join(quote(part, safe="/-_.~") for part in parts if part)
 
 
-def signed(method: str, url: str, key: Key, region: str, now: datetime, service: str = "s3") -> dict[str, str]:
+def signed(method: str, url: str, key: Key, region: str, now: datetime, scheme: Scheme = AMAZON) -> dict[str, str]:
     """The headers that make a request of `key`'s. `url` was built from `path_text` and `query_text`."""
+
+    def sign(told: bytes, scope: str) -> str:
+        secret = f"{scheme.name}{key.secret}".encode()
+        for part in scope.split("/"):
+            secret = hmac.digest(secret, part.encode(), "sha256")
+        return hmac.new(secret, told, "sha256").hexdigest()
+
+    return signed_by(method, url, key.id, sign, region, now, scheme, "HMAC", token=key.token)
+
+
+def signed_by(
+    method: str,
+    url: str,
+    who: str,
+    sign: Callable[[bytes, str], str],
+    region: str,
+    now: datetime,
+    scheme: Scheme,
+    kind: str,
+    *,
+    token: str | None = None,
+) -> dict[str, str]:
+    """As `signed`, where `sign` makes a hexadecimal signature of the text and the scope it is given."""
     parts = urlsplit(url)
     stamp = now.astimezone(UTC).strftime("%Y%m%dT%H%M%SZ")
-    headers = {"host": _host(parts.scheme, parts.netloc), "x-amz-content-sha256": _NOTHING, "x-amz-date": stamp}
-    if key.token is not None:
-        headers["x-amz-security-token"] = key.token
+    headers = {
+        "host": _host(parts.scheme, parts.netloc),
+        f"{scheme.headers}content-sha256": _NOTHING,
+        f"{scheme.headers}date": stamp,
+    }
+    if token is not None:
+        headers[f"{scheme.headers}security-token"] = token
     names = ";".join(sorted(headers))
     lines = [f"{name}:{headers[name]}" for name in sorted(headers)]
     canonical = "\n".join([method, parts.path or "/", parts.query, *lines, "", names, _NOTHING])
-    scope = f"{stamp[:8]}/{region}/{service}/aws4_request"
-    told = "\n".join(["AWS4-HMAC-SHA256", stamp, scope, hashlib.sha256(canonical.encode()).hexdigest()])
-    secret = f"AWS4{key.secret}".encode()
-    for part in scope.split("/"):
-        secret = hmac.digest(secret, part.encode(), "sha256")
-    signature = hmac.new(secret, told.encode(), "sha256").hexdigest()
+    scope = f"{stamp[:8]}/{region}/{scheme.service}/{scheme.request}"
+    algorithm = f"{scheme.name}-{kind}-SHA256"
+    told = "\n".join([algorithm, stamp, scope, hashlib.sha256(canonical.encode()).hexdigest()])
+    signature = sign(told.encode(), scope)
     del headers["host"]  # sent anyway
-    headers["authorization"] = (
-        f"AWS4-HMAC-SHA256 Credential={key.id}/{scope}, SignedHeaders={names}, Signature={signature}"
-    )
+    headers["authorization"] = f"{algorithm} Credential={who}/{scope}, SignedHeaders={names}, Signature={signature}"
     return headers
 
 

@@ -1,16 +1,44 @@
-"""Backups as a program lists them in JSON. Knows the shapes, starts nothing."""
+"""Backups as a program lists them in JSON: runs it and reads what it prints. Looks into none of them."""
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 from captain.documents import parse_json
-from captain.systems.backups.listing import MOST, Item
+from captain.effects import Program
+from captain.errors import ProbeError, ProgramError
+from captain.safe import safe
+from captain.systems.backups.listing import MOST, Item, Listing
 
 BYTES = 16 * 1024 * 1024
 _LATEST = 253402300799
+
+
+async def listed(program: Program, root: Path, environ: Mapping[str, str], timeout: timedelta) -> Listing:
+    """What the program prints. Raises ProbeError."""
+    from captain.effects.program import run_program
+
+    name = safe(shlex.join(program.argv), 300)
+    try:
+        done = await run_program(program.argv, cwd=root / program.cwd, env=environ, timeout=timeout, limit=BYTES)
+    except ProgramError as error:
+        raise ProbeError(error.message, hint=error.hint) from error
+    if done.timed_out:
+        raise ProbeError(f"{name}: did not end in time and was stopped", fault="unclear")
+    if done.exit_code != 0:
+        lines = done.stderr.decode("utf-8", "replace").strip().splitlines()
+        ended = f"exit {done.exit_code}" if done.signal is None else f"ended by {done.signal}"
+        raise ProbeError(f"{name}: {ended}{f': {safe(lines[-1], 200)}' if lines else ''}", fault="unclear")
+    try:
+        if done.truncated:
+            raise ValueError("it printed more than captain reads")
+        return Listing(tuple(told(done.stdout.decode("utf-8", "replace"))))
+    except ValueError as error:
+        raise ProbeError(f"{name}: {error}", hint="print [{key, modified, size}] as JSON") from error
 
 
 def told(text: str) -> list[Item]:

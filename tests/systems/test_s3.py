@@ -6,8 +6,9 @@ from datetime import UTC, datetime
 
 import pytest
 
-from captain.systems.backups.s3_text import page, texts
+from captain.systems.backups.s3 import page
 from captain.systems.backups.sigv4 import Key, path_text, query_text, signed
+from captain.systems.backups.storage_xml import texts
 
 NOW = datetime(2026, 11, 23, 3, 4, 11, tzinfo=UTC)
 

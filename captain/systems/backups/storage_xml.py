@@ -1,9 +1,11 @@
-"""The XML of S3 as plain values: lists of objects, settings, errors. Bounded, without entities. Pure."""
+"""The XML of object stores as plain values: elements, pages of lists, errors. Bounded, without entities. Pure."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from email.utils import parsedate_to_datetime
 from xml.parsers import expat
 
 from captain.systems.backups.listing import Item
@@ -21,54 +23,37 @@ class Page:
     """The token with which the next page is asked for."""
 
 
-def page(body: bytes) -> Page:
-    """A page of ListObjectsV2. Raises ValueError with a sentence for anything else."""
-    found = _flat(body)
-    if not found or found[0][0] != "ListBucketResult":
-        raise ValueError("the answer is no list of objects")
-    made = Page()
-    entry: dict[str, str] = {}
-    cut = False
-    for path, text in found:
-        parent, _, name = path.rpartition("/")
-        if path == "ListBucketResult/Contents":
-            made.items.append(_item(entry))
-            entry = {}
-        elif parent == "ListBucketResult/Contents":
-            entry[name] = text
-        elif path == "ListBucketResult/NextContinuationToken":
-            made.more = text
-        elif path == "ListBucketResult/IsTruncated":
-            cut = text == "true"
-    if cut and not made.more:
-        raise ValueError("the list is cut, and says not how it goes on")
-    if not cut:
-        made.more = None
-    return made
-
-
 def texts(body: bytes) -> dict[str, str]:
     """The texts of a short answer by the last name of their element, {} where it is no XML."""
     try:
-        return {path.rpartition("/")[2]: text for path, text in _flat(body)}
+        return {path.rpartition("/")[2]: text for path, text in flat(body)}
     except ValueError:
         return {}
 
 
-def _item(entry: dict[str, str]) -> Item:
+def item(entry: Mapping[str, str], key: str, modified: str, size: str) -> Item:
+    """One object of a list, from the elements of those names. Raises ValueError."""
     try:
-        modified = datetime.fromisoformat(entry["LastModified"])
-        size = int(entry["Size"])
-        key = entry["Key"]
+        made = Item(entry[key], _moment(entry[modified]), int(entry[size]))
     except (KeyError, ValueError) as error:
         raise ValueError("an object of the list has no key, time or size") from error
-    if modified.tzinfo is None or size < 0:
+    if made.modified.tzinfo is None or made.size < 0:
         raise ValueError("an object of the list has no time zone or no size")
-    return Item(key, modified, size)
+    return made
 
 
-def _flat(body: bytes) -> list[tuple[str, str]]:
-    """Every element by its path with its text: the root first, without its text, then each as it ends."""
+def _moment(text: str) -> datetime:
+    try:
+        return datetime.fromisoformat(text)
+    except ValueError:
+        return parsedate_to_datetime(text)
+
+
+def flat(body: bytes) -> list[tuple[str, str]]:
+    """Every element by its path with its text: the root first, without its text, then each as it ends.
+
+    Raises ValueError where it is no XML, or none that a store sends.
+    """
     parser = expat.ParserCreate(namespace_separator=" ")
     found: list[tuple[str, str]] = []
     path: list[str] = []
@@ -80,7 +65,7 @@ def _flat(body: bytes) -> list[tuple[str, str]]:
         if len(path) == 1:
             found.append((path[0], ""))
         if len(path) > _DEEPEST or len(found) > _ELEMENTS:
-            raise ValueError("the XML is larger than any answer of S3")
+            raise ValueError("the XML is larger than any answer of a store")
 
     def end(_: str) -> None:
         if len(path) > 1:
@@ -89,7 +74,7 @@ def _flat(body: bytes) -> list[tuple[str, str]]:
         path.pop()
 
     def refuse(*_: object) -> None:
-        raise ValueError("the XML holds a document type, which S3 never sends")
+        raise ValueError("the XML holds a document type, which no store sends")
 
     parser.StartElementHandler = start
     parser.EndElementHandler = end
