@@ -157,13 +157,17 @@ async def _wait(
     """`within` and `for`: keep asking until true, then it must hold."""
     assert plan.every is not None
     hold = Hold(plan)
+    ended, ended_at = elapsed(), desk.clock.now()
     while True:
         at = elapsed()
+        # A machine that sleeps stops the one clock, and the other goes on.
+        idle = max(at - ended, desk.clock.now() - ended_at)
         hold.count += 1
         desk.publish(Asking(plan.step.id, hold.count, 0))
         sample = await sample_once(desk, plan, purpose, names, depth)
         # What cannot be worked out now never can: waiting for it would only take the captain's time.
-        over = hold.take(sample, at, elapsed()) or any(one.hopeless for one in sample.answers)
+        ended, ended_at = elapsed(), desk.clock.now()
+        over = hold.take(sample, at, ended, idle) or any(one.hopeless for one in sample.answers)
         if hold.held_from is not None and plan.hold is not None:
             desk.publish(Holding(plan.step.id, _ms(hold.held), _ms(plan.hold)))
         if over:
@@ -241,6 +245,16 @@ def _judged(
     judged = judge(expect, warn, values)
     errors = [one for one in answers if one.error is not None]
     notes = [*dict.fromkeys(note for one in answers for note in one.notes)]
+    if barred := [one for one in answers if one.barred]:
+        # What was not run must not be missed by conditions that do without it: only `warn` says that half suffices.
+        half = [one.verdict for one in judged.conditions if one.role == "warn"]
+        suffices = bool(half) and all(verdict is Verdict.PASS for verdict in half)
+        verdict = judged.verdict
+        if verdict.good:
+            verdict = Verdict.WARN if suffices else Verdict.UNKNOWN
+        said = [one.error.message for one in barred if one.error is not None]
+        message = "; ".join(part for part in (*said, judged.message, *notes) if part)
+        return Sample(answers, verdict, message, judged.conditions)
     if judged.verdict.good or not errors:
         message = "; ".join(part for part in (judged.message, *notes) if part)
         return Sample(answers, judged.verdict, message, judged.conditions)

@@ -109,7 +109,18 @@ expect: [ok, 'recovery <= duration("30s")']"""
         return "; ".join(one.says() for one in self.steps)
 
     def does(self) -> tuple[str, ...]:
-        return (*(one.says() for one in self.steps), *(f"afterwards {one.says()}" for one in self.cleanup))
+        asked = ((name, one.probe) for name, one in self.inner.items())
+        beside = (
+            f"meanwhile {name}: {line}"
+            for name, probe in asked
+            if probe and probe.safety != "read"
+            for line in probe.does()
+        )
+        return (
+            *(one.says() for one in self.steps),
+            *beside,
+            *(f"afterwards {one.says()}" for one in self.cleanup),
+        )
 
     def programs(self) -> tuple[Program, ...]:
         moves = [one.program(self.host) for one in (*self.steps, *self.cleanup)]

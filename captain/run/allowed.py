@@ -73,15 +73,15 @@ def in_part(view: View, step: Step) -> bool:
     They are where the others can never run: the environment does not allow it, or a check only measures. What the
     others would have seen is then unknown, and the conditions say what that means.
     """
-    barred = step.safety not in view.target.allow or view.run.kind == "check"
+    barred = not step.levels <= {"read", *view.target.allow} or view.run.kind == "check"
     return step.safety != "read" and step.reads and barred
 
 
 def _how(view: View, step: Step) -> str:
     """What to do so that a step that does more than read can run."""
-    if step.safety in view.target.allow:
+    if step.levels <= {"read", *view.target.allow}:
         return "a runs it"
-    allow = ", ".join(one for one in SAFETIES[1:] if one in (*view.target.allow, step.safety))
+    allow = ", ".join(one for one in SAFETIES[1:] if one in (*view.target.allow, *step.levels))
     where = view.target.environment
     return f"in captain.yaml: environments: {{ {where}: {{ allow: [{allow}] }} }}"
 
@@ -94,7 +94,7 @@ def trial(view: View, step: Step) -> Refusal | None:
         return Refusal(f"{step.id} only reads", hint="measure it")
     if refusal := _applies(view, step):
         return refusal
-    if step.safety not in view.target.allow:
+    if not step.levels <= {"read", *view.target.allow}:
         return Refusal(f"{step.id} is {not_allowed(view, step)}", hint=_how(view, step))
     if step.safety == "drill" and (refusal := _holding(view)):
         # Whoever deploys here would not know what happens to them.
@@ -104,6 +104,9 @@ def trial(view: View, step: Step) -> Refusal | None:
     for known in view.run.trials.values():
         if known.end is None and (known.id in view.alive or known.step in view.asking):
             return Refusal(f"{known.step} is still running")
+    for attempt in view.run.attempts.values():
+        if attempt.id in view.alive:
+            return Refusal(f"{attempt.step or attempt.part} is still running")
     return next((refusal for needed in step.needs if (refusal := _needs(view, step, needed))), None)
 
 
@@ -148,7 +151,7 @@ def act(view: View, step: Step) -> Refusal | None:
     """Whether the step's action may be started now, or the step run that does more than read."""
     if step.action is None and step.safety != "read":
         return trial(view, step)
-    if refusal := changing(view) or _gateless(view) or _holding(view) or rolling(view):
+    if refusal := changing(view) or _gateless(view) or _holding(view) or rolling(view) or _trying(view):
         return refusal
     if step.action is None:
         return Refusal(f"{step.id} has no action")
@@ -183,7 +186,10 @@ def _needs(view: View, step: Step, needed: str) -> Refusal | None:
 
 
 def again(view: View, step: Step) -> bool:
-    """Whether starting the action would be a repetition, which must be asked."""
+    """Whether starting the action would be a repetition, which must be asked; so is a run whose end nobody saw."""
+    if step.action is None and step.safety != "read":
+        trial = view.run.trials.get(step.id)
+        return trial is not None and trial.end is None
     attempt = view.run.attempt_of(step.id)
     return attempt is not None and not (attempt.resolved and attempt.resolved.data["outcome"] == "not_applied")
 
@@ -213,7 +219,7 @@ def go(view: View, section_id: str) -> Refusal | None:
 
 
 def _trying(view: View) -> Refusal | None:
-    """Refuses to close or to end while something that does more than read is under way."""
+    """Refuses to deploy, to close or to end while something that does more than read is under way."""
     running = (one for one in view.run.trials.values() if one.end is None and one.id in view.alive)
     return next((Refusal(f"{one.step} is still running") for one in running), None)
 

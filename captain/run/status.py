@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Literal
 
-from captain.measurement import Verdict
+from captain.measurement import SAFETIES, Verdict
 from captain.run import Attempt, Result, SignOff, Trial, Waiver
 from captain.run.facts import named, worse
 from captain.run.signing import asked_for, fits, may_excuse, may_reject, may_sign, missing, signed, stands
@@ -123,7 +123,7 @@ def _measured(view: View, step: Step) -> Status:
 
 def by_itself(view: View, step: Step) -> str:
     """Why a step that does more than read was not measured, and how it can be."""
-    if step.safety in view.target.allow:
+    if step.levels <= {"read", *view.target.allow}:
         return f"{step.safety}: it runs only by itself (key a, or captain act)"
     return not_allowed(view, step)
 
@@ -131,7 +131,9 @@ def by_itself(view: View, step: Step) -> str:
 def not_allowed(view: View, step: Step) -> str:
     """That the environment does not let the step do what it does."""
     where = view.target.environment
-    return f"{step.safety}: environments.{where}.allow does not name it, so it is not run in {where}"
+    missing = [one for one in SAFETIES if one in step.levels - {"read", *view.target.allow}]
+    what = " and ".join(missing)
+    return f"{what}: environments.{where}.allow does not name it, so it is not run in {where}"
 
 
 def _begun(view: View, trial: Trial) -> Status:

@@ -87,9 +87,11 @@ async def act(engine: Engine, ask: Ask, step: Step) -> None:
 async def _try(engine: Engine, ask: Ask, step: Step) -> None:
     from captain.tui.dialogs.trial import TrialDialog
 
+    # The dialog says where an earlier end was not seen.
+    again = allowed.again(engine.view(), step)
     answer = await ask(TrialDialog(engine.view(), step.id, engine.does(step.id)))
     if answer is not None:
-        await engine.act(answer.step, confirmed=answer.confirmed)
+        await engine.act(answer.step, confirmed=answer.confirmed, again=again)
 
 
 async def resolve(engine: Engine, ask: Ask, step: Step) -> None:
