@@ -31,7 +31,8 @@ if TYPE_CHECKING:
 def command(ctx: click.Context, /, **given: Any) -> int:
     """Walk CHECKLIST (a path, an id of captain.yaml, or a shipped one) for a version in an environment.
 
-    An open run of the same checklist, version and environment is resumed. Leaving the screen leaves it open.
+    An open run of the same checklist, version and environment is resumed. A checklist with per: service takes no
+    version: it has one run in each environment, which stands. Leaving the screen leaves it open.
     Exit 0 completed, 1 aborted or rolled back, 4 left open.
     """
     common = settle(ctx)
@@ -128,8 +129,18 @@ class _Call:
             raise
 
     async def _open(self, engine: Engine) -> str:
+        if engine.target.checklist.per == "service":
+            return await self._open_standing(engine)
         version = self.version or self._open_version(engine)
         return await engine.open(version, commit=self.commit, images=self.images)
+
+    async def _open_standing(self, engine: Engine) -> str:
+        from captain.errors import UsageError
+
+        if self.version or self.commit or self.images:
+            name = engine.target.checklist.checklist
+            raise UsageError(f"{name} is per: service, of the commit at hand", hint="leave -r, --commit, --image out")
+        return await engine.open(None)
 
     def _open_version(self, engine: Engine) -> str | None:
         """Without -r: the version of the only open run of this checklist and environment."""

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 def command(ctx: click.Context, run: str | None, form: str) -> int:
     """Say how RUN stands, or the only open one; with several open, list them. Exit 0 whatever it says."""
     from captain.commands.shared.ending import headless
-    from captain.commands.shared.runs import find, reading, rows, service_here
+    from captain.commands.shared.runs import find, reading, rows, service_here, unnamed
 
     common = settle(ctx)
     with reading(common) as log:
@@ -30,7 +30,7 @@ def command(ctx: click.Context, run: str | None, form: str) -> int:
     if run is None:
         found = [one for one in known if one.open and one.start.data["kind"] != "check"]
         service = service_here(common) if found else None
-        here = [one for one in found if service in (None, one.start.data["service"])]
+        here = unnamed([one for one in found if service in (None, one.start.data["service"])])
         if len(here) != 1:
             return _list(found, form)
         row = here[0]

@@ -97,7 +97,10 @@ class Engine:
         images: Mapping[str, str] | None = None,
         kind: str = "release",
     ) -> str:
-        """Start a run, or resume the open one of this version. Returns its id."""
+        """Start a run, or resume the open one of this version. Returns its id.
+
+        Without a version a checklist with `per: service` has the one run that stands.
+        """
         run_id = await opening.open_run(self._desk, version, commit, images or {}, kind)
         await self._take_up()
         return run_id
@@ -220,6 +223,10 @@ class Engine:
     async def abort(self, reason: str, *, left_running: str | None = None, confirmed: str | None = None) -> None:
         """Give the run up."""
         await gates.abort(self._desk, reason, left_running, confirmed)
+
+    async def checked(self, verdict: str, measured: int, kept: int) -> None:
+        """Say in a standing run that a check of it ended."""
+        await gates.checked(self._desk, verdict, measured, kept)
 
     async def end_check(self, verdict: str) -> None:
         """Close a run of kind check."""

@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from captain.engine import attempts
+from captain.engine import attempts, standing
 from captain.engine.ask import clip
 from captain.engine.names import release_names
 from captain.engine.pinned import pinned, refuse_unfit, use_pinned
@@ -26,12 +26,19 @@ if TYPE_CHECKING:
 
 
 async def open_run(desk: Desk, version: str | None, commit: str | None, images: Mapping[str, str], kind: str) -> str:
-    """Resume the open run of this checklist, version and environment, or start one. Returns its id."""
+    """Resume the open run of this checklist, version and environment, or start one. Returns its id.
+
+    A checklist with `per: service` that is opened without a version has one run, which stands.
+    """
+    if kind == "release" and version is None and desk.target.checklist.per == "service":
+        kind = standing.KIND
     if kind == "release" and version is None:
         raise UsageError("a release needs its version", hint="-r VERSION")
     if version is not None and not re.fullmatch(VERSION_PATTERN, version):
         raise UsageError(f"{version!r} is no version", hint="letters, digits and . _ + - (at most 64)")
     await trusted(desk)
+    if kind == standing.KIND:
+        return await _open_standing(desk)
     earlier = await desk.on_log(lambda: earlier_runs(desk)) if kind == "release" else Earlier()
     open_run = next((run for run in earlier.open if run.release.version == version), None)
     release = await bind(desk, version, commit, open_run)
@@ -53,10 +60,47 @@ async def open_run(desk: Desk, version: str | None, commit: str | None, images: 
         return (Draft("run.start", run_id, start), *(Draft("step.note", run_id, one) for one in notes))
 
     await desk.start(build, blobs)
+    _remember(desk, earlier)
+    return desk.open_run().id
+
+
+async def _open_standing(desk: Desk) -> str:
+    """Take up the run that stands, bound to what is there now, or start it."""
+    while True:
+        found = await desk.on_log(lambda: standing.open_standing(desk.log, desk))
+        if found is not None:
+            return await resume(desk, found)
+        earlier = await desk.on_log(lambda: earlier_runs(desk))
+        await _work_tree(desk)
+        desk.head, state = await standing.head(desk), await standing.tree(desk)
+        release = standing.release_at(desk.head, earlier)
+        left = await previous(desk, release, earlier)
+        blobs, files = pinned(desk.target)
+        start = _start(desk, standing.KIND, release, left, files)
+
+        def build(
+            reader: Reader, release: Release = release, state: str = state, start: Any = start
+        ) -> Sequence[Draft]:
+            if standing.open_standing(reader, desk) is not None:
+                raise _Twin("it was opened meanwhile")
+            return standing.drafts(_free_id(reader, desk, None, standing.KIND), start, release, state)
+
+        try:
+            await desk.start(build, blobs)
+        except _Twin:
+            continue
+        _remember(desk, earlier)
+        return desk.open_run().id
+
+
+class _Twin(Refusal):
+    """Somebody else started the standing run at the same moment."""
+
+
+def _remember(desk: Desk, earlier: Earlier) -> None:
     desk.last = earlier.last
     desk.carried = tuple(earlier.carried.values())
     decide_skipped(desk)
-    return desk.open_run().id
 
 
 def _start(
@@ -83,6 +127,8 @@ def _free_id(reader: Reader, desk: Desk, version: str | None, kind: str) -> str:
     base = f"{desk.target.service.service}-{desk.target.environment}"
     if kind == "check":
         base += f"-check-{desk.clock.now():%Y%m%dT%H%M%SZ}"
+    elif kind == standing.KIND:
+        base += f"-{desk.target.checklist.checklist}"
     else:
         base += f"-{version}"
     taken = {span.run for span in reader.runs()}
@@ -118,9 +164,10 @@ async def resume(desk: Desk, run_id: str, *, quiet: bool = False) -> str:
         await _work_tree(desk)
     await trusted(desk)
     earlier = await desk.on_log(lambda: earlier_runs(desk))
-    desk.last = earlier.last
-    desk.carried = tuple(earlier.carried.values())
-    decide_skipped(desk)
+    _remember(desk, earlier)
+    if run.standing and not run.ended and standing.here(desk):
+        # Its release is the commit at hand, so a headless command too holds it against what is there now.
+        await (standing.look(desk) if desk.read_only else standing.renew(desk, earlier))
     if not quiet and not run.ended and not desk.read_only:
         data = {"pid": os.getpid(), "files_changed": desk.change is not None}
         await desk.record(Draft("run.resume", run.id, data))

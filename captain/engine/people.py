@@ -78,7 +78,7 @@ async def sign(desk: Desk, target: str, meaning: str, note: str, evidence: Seque
         "role_checked": bool(desk.target.service.people),
         "definition": definition,
         "seen": seen if meaning == "approve" else None,
-        "expires": _expires(desk, mine) if meaning == "approve" else None,
+        "expires": _expires(desk, mine, meaning),
         "evidence": files,
         "of": None,
     }
@@ -101,7 +101,12 @@ def _may_approve(desk: Desk, rules: list[SignOffRule], mine: list[SignOffRule], 
         raise Refusal("this sign-off needs evidence: a file, a URL or an earlier entry", hint="--evidence", exit_code=2)
 
 
-def _expires(desk: Desk, rules: list[SignOffRule]) -> str | None:
+def _expires(desk: Desk, rules: list[SignOffRule], meaning: str) -> str | None:
+    """What is done away with in a run that stands comes back, as a waiver would end."""
+    if meaning == "not_applicable" and desk.open_run().standing:
+        return stamp(desk.clock.now() + MAX_WAIVER)
+    if meaning != "approve":
+        return None
     valid = [rule.valid_for for rule in rules if rule.valid_for is not None]
     return stamp(desk.clock.now() + min(valid)) if valid else None
 

@@ -39,14 +39,17 @@ def earlier_runs(desk: Desk) -> Earlier:
     service, environment = desk.target.service.service, desk.target.environment
     for start in desk.log.by_type("run.start", newest_first=True):
         data = start.data
-        if (data["kind"], data["service"], data["environment"]) != ("release", service, environment):
+        known = data["kind"] in ("release", "standing")
+        if not known or (data["service"], data["environment"]) != (service, environment):
             continue
         run = fold(desk.log.entries(run=start.run))
         if run is None:
             continue
-        found.runs.append(run)
         if run.checklist == desk.target.checklist.checklist and (desk.run is None or run.id != desk.run.id):
             _carry(found, run)
+        if run.standing:
+            continue
+        found.runs.append(run)
         if not run.ended and run.checklist == desk.target.checklist.checklist:
             found.open.append(run)
         if run.state == "completed" and found.completed is None:

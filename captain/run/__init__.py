@@ -1,5 +1,12 @@
 """A Run is the fold of its entries: nothing here reads a file, a clock or a system.
 
+A run of kind `standing` walks a checklist with `per: service`. There is one for each service, environment and
+checklist; it has no version, phases, lock or order: every section is open as long as it stands. It is bound to the
+commit that HEAD names, and bound anew (`run.bound`) where HEAD or the work tree has changed: what was seen of the
+older commit is stale, and what was signed for it has lapsed. A gate's go in it is recorded and closes nothing. Its
+state is `open` until somebody gives it up (`aborted`); it is never completed. Each headless check of it ends with
+`run.checked`, by which `run.trend` reads how it stood then.
+
 `apply` takes one recorded event; live and replayed runs are therefore the same value. What a run's steps,
 gates and keys mean for a person is derived in `run.status`, `run.gates` and `run.allowed`.
 """
@@ -62,12 +69,21 @@ class Run:
     no_way_back: str | None = None
     """The reason why the deploy section was opened without one."""
     rollback: Rollback | None = None
+    bound: Recorded | None = None
+    """When a standing run was bound last, to another commit or another state of its work tree."""
+    moved: Recorded | None = None
+    """When it was bound to another commit than before."""
     end: Recorded | None = None
     last: Recorded | None = None
     """The newest entry folded."""
     entries: int = 0
     adopted: frozenset[str] = frozenset()
     """Steps that changed with the files since the start."""
+
+    @property
+    def standing(self) -> bool:
+        """Whether it is the review of a service: it stands, and each check adds to it."""
+        return self.kind == "standing"
 
     @property
     def ended(self) -> bool:
@@ -183,6 +199,13 @@ def _start(event: Recorded) -> Run:
         last=event,
         entries=1,
     )
+
+
+def _bound(run: Run, event: Recorded) -> Run:
+    release = release_of(event.data)
+    first = run.bound is None
+    moved = event if not first and release.commit != run.release.commit else run.moved
+    return replace(run, release=release, bound=event, moved=moved)
 
 
 def _put(mapping: Mapping[str, Any], key: str, value: Any) -> Mapping[str, Any]:
@@ -303,6 +326,7 @@ def _rollback_intent(run: Run, event: Recorded) -> Run:
 
 
 _STEPS: Mapping[str, Callable[[Run, Recorded], Run]] = {
+    "run.bound": _bound,
     "checklist.changed": _changed,
     "step.intent": _trial,
     "step.result": _result,

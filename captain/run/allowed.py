@@ -192,7 +192,7 @@ def go(view: View, section_id: str) -> Refusal | None:
     """Whether the gate of a section may be opened now, measuring apart."""
     if refusal := gate(view, section_id):
         return refusal
-    section = view.section
+    section = view.target.checklist.section(section_id)
     assert section is not None
     if refusal := _trying(view):
         return refusal
@@ -225,6 +225,8 @@ def gate(view: View, section_id: str) -> Refusal | None:
     section = view.section
     if view.target.checklist.section(section_id) is None:
         return Refusal(f"there is no section {section_id}")
+    if view.run.standing:
+        return None
     if section is None or section.id != section_id:
         state = section_state(view.run, view.target, section_id)
         return Refusal(f"{section_id} is closed" if state == "closed" else f"{section_id} is not open yet")
@@ -288,6 +290,8 @@ def roll_back(view: View) -> Refusal | None:
     run = view.run
     if run.kind == "check":
         return Refusal("a check changes nothing: there is nothing to roll back")
+    if run.standing:
+        return Refusal("a review changes nothing: there is nothing to roll back")
     if run.state == "rolled_back":
         return Refusal("this run is rolled back already")
     if run.state == "completed":

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from captain.measurement import Verdict, worst
 from captain.run import SignOff
 from captain.run.signing import expired, may_reject, may_sign, missing
-from captain.run.since import before_opening
+from captain.run.since import before_opening, for_older_commit
 from captain.run.status import Status, roles, status
 from captain.run.view import View
 
@@ -120,7 +120,7 @@ def gate_signed(view: View, section: Section) -> list[SignOff]:
 
 
 def _stands(view: View, section: Section, one: SignOff) -> bool:
-    if one.seq in view.run.lapsed or expired(view, one):
+    if one.seq in view.run.lapsed or expired(view, one) or for_older_commit(view, one):
         return False
     return one.meaning != "approve" or not before_opening(view, section, one)
 

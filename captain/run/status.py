@@ -10,7 +10,7 @@ from captain.measurement import Verdict
 from captain.run import Attempt, Result, SignOff, Trial, Waiver
 from captain.run.facts import named, worse
 from captain.run.signing import asked_for, fits, may_excuse, may_reject, may_sign, missing, signed, stands
-from captain.run.since import anew, overtaken, signed_too_early
+from captain.run.since import anew, overtaken, rebound, signed_too_early
 from captain.run.view import View, section_state
 
 if TYPE_CHECKING:
@@ -148,6 +148,8 @@ def stale_because(view: View, step: Step, result: Result, depth: int = 0) -> str
     if at is None or view.run.ended or section_state(view.run, view.target, at[0].id) == "closed":
         return None
     if why := overtaken(view, at[0], result):
+        return why
+    if why := rebound(view, step, result):
         return why
     if result.max_age_ms and result.at > view.now + CLOCK_SLACK:
         return "measured at a time that the clock has not reached"

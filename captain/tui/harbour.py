@@ -38,6 +38,8 @@ class Sight:
     environments: tuple[tuple[str, bool], ...] = ()
     """Name, and whether it is protected."""
     checklists: tuple[str, ...] = ()
+    standing: frozenset[str] = frozenset()
+    """Those of them that take no version."""
     open: tuple[Run, ...] = ()
     """The newest first."""
     recent: tuple[Run, ...] = ()
@@ -131,6 +133,7 @@ class Harbour:
             "declared": home.declared,
             "environments": tuple((name, one.protected) for name, one in declared.items()),
             "checklists": tuple(home.checklists),
+            "standing": home.standing,
         }
 
     def _runs(self, service: str | None, declared: bool, now: datetime) -> dict[str, Any]:
@@ -173,7 +176,7 @@ class Harbour:
             if run is not None:
                 await engine.resume(run)
             else:
-                await engine.open(version)
+                await engine.open(None if engine.target.checklist.per == "service" else version)
         except BaseException:
             await engine.close()
             raise

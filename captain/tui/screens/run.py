@@ -264,7 +264,9 @@ class RunScreen(RunKeys):
     def _prove(self) -> None:
         """Look whether the way back exists, in the background."""
         engine = self.engine
-        if engine is None or not self._settled or engine.run is None or engine.run.kind == "check" or engine.run.ended:
+        if engine is None or not self._settled or engine.run is None or engine.run.ended:
+            return
+        if engine.run.kind == "check" or engine.run.standing:
             return
         if engine.run.rollback is None:
             self.start(partial(self._way_back, engine), "way", exclusive=True)
