@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 @click.option("-e", "--environment", metavar="ENV", help="The environment; may be left out where only one is declared.")
 @click.option("-r", "--release", "version", metavar="VERSION", help="The version that is checked.")
 @click.option("--commit", metavar="SHA", help="Bind the version to a commit by hand.")
+@click.option("--set", "inputs", metavar="NAME=TEXT", multiple=True, help="Answer a question that captain.yaml asks.")
 @click.option("--run", "run", metavar="RUN", help="Measure for an open run: the results are its own.")
 @click.option("--phase", type=click.Choice(["pre", "deploy", "post"]), multiple=True, help="Only sections of a phase.")
 @click.option("--section", "sections", metavar="ID", multiple=True, help="Only this section; may be given again.")
@@ -128,7 +129,9 @@ async def _engine(common: Common, wish: Wish, settings: Settings, ending: Ending
         trust=known or trust,
         concurrency=wish.concurrency,
     ) as engine:
-        await engine.open(wish.version, commit=wish.commit, kind="release" if review else "check")
+        await engine.open(
+            wish.version, commit=wish.commit, kind="release" if review else "check", inputs=wish.inputs, asks=False
+        )
         yield engine
 
 

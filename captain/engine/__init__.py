@@ -96,12 +96,15 @@ class Engine:
         commit: str | None = None,
         images: Mapping[str, str] | None = None,
         kind: str = "release",
+        inputs: Mapping[str, str] | None = None,
+        asks: bool = True,
     ) -> str:
         """Start a run, or resume the open one of this version. Returns its id.
 
-        Without a version a checklist with `per: service` has the one run that stands.
+        Without a version a checklist with `per: service` has the one run that stands. `inputs` answer the questions
+        of captain.yaml; NeedsInputs says which are left, unless `asks` is off.
         """
-        run_id = await opening.open_run(self._desk, version, commit, images or {}, kind)
+        run_id = await opening.open_run(self._desk, version, commit, images or {}, kind, inputs or {}, asks=asks)
         await self._take_up()
         return run_id
 

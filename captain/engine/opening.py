@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from captain.engine import attempts, standing
+from captain.engine import attempts, inputs, standing
 from captain.engine.ask import clip
 from captain.engine.names import release_names
 from captain.engine.pinned import pinned, refuse_unfit, use_pinned
@@ -25,10 +25,20 @@ if TYPE_CHECKING:
     from captain.log.reader import Reader
 
 
-async def open_run(desk: Desk, version: str | None, commit: str | None, images: Mapping[str, str], kind: str) -> str:
+async def open_run(
+    desk: Desk,
+    version: str | None,
+    commit: str | None,
+    images: Mapping[str, str],
+    kind: str,
+    answers: Mapping[str, str],
+    *,
+    asks: bool = True,
+) -> str:
     """Resume the open run of this checklist, version and environment, or start one. Returns its id.
 
-    A checklist with `per: service` that is opened without a version has one run, which stands.
+    A checklist with `per: service` that is opened without a version has one run, which stands. `asks`: it is not
+    opened before every question of captain.yaml is answered.
     """
     if kind == "release" and version is None and desk.target.checklist.per == "service":
         kind = standing.KIND
@@ -36,15 +46,21 @@ async def open_run(desk: Desk, version: str | None, commit: str | None, images: 
         raise UsageError("a release needs its version", hint="-r VERSION")
     if version is not None and not re.fullmatch(VERSION_PATTERN, version):
         raise UsageError(f"{version!r} is no version", hint="letters, digits and . _ + - (at most 64)")
+    answers = inputs.checked(desk, answers)
+    desk.inputs = answers
     await trusted(desk)
     if kind == standing.KIND:
-        return await _open_standing(desk)
+        return await _open_standing(desk, answers, asks=asks)
     earlier = await desk.on_log(lambda: earlier_runs(desk)) if kind == "release" else Earlier()
     open_run = next((run for run in earlier.open if run.release.version == version), None)
+    if asks and kind == "release" and open_run is None:
+        inputs.require(desk, answers)
     release = await bind(desk, version, commit, open_run)
     if open_run is not None:
         same_commit(open_run, release)
-        return await resume(desk, open_run.id)
+        await resume(desk, open_run.id)
+        await inputs.more(desk, desk.open_run(), answers)
+        return open_run.id
     release, unresolved = await pin_images(desk, release, images)
     left = await previous(desk, release, earlier) if kind == "release" else None
     blobs, files = pinned(desk.target)
@@ -57,19 +73,24 @@ async def open_run(desk: Desk, version: str | None, commit: str | None, images: 
         notes: list[dict[str, object]] = [
             {"step": None, "text": clip(desk.mask(one)), "evidence": []} for one in unresolved
         ]
-        return (Draft("run.start", run_id, start), *(Draft("step.note", run_id, one) for one in notes))
+        said = inputs.drafts(run_id, answers)
+        return (Draft("run.start", run_id, start), *said, *(Draft("step.note", run_id, one) for one in notes))
 
     await desk.start(build, blobs)
     _remember(desk, earlier)
     return desk.open_run().id
 
 
-async def _open_standing(desk: Desk) -> str:
+async def _open_standing(desk: Desk, answers: Mapping[str, str], *, asks: bool) -> str:
     """Take up the run that stands, bound to what is there now, or start it."""
     while True:
         found = await desk.on_log(lambda: standing.open_standing(desk.log, desk))
         if found is not None:
-            return await resume(desk, found)
+            await resume(desk, found)
+            await inputs.more(desk, desk.open_run(), answers)
+            return found
+        if asks:
+            inputs.require(desk, answers)
         earlier = await desk.on_log(lambda: earlier_runs(desk))
         await _work_tree(desk)
         desk.head, state = await standing.head(desk), await standing.tree(desk)
@@ -83,7 +104,8 @@ async def _open_standing(desk: Desk) -> str:
         ) -> Sequence[Draft]:
             if standing.open_standing(reader, desk) is not None:
                 raise _Twin("it was opened meanwhile")
-            return standing.drafts(_free_id(reader, desk, None, standing.KIND), start, release, state)
+            run_id = _free_id(reader, desk, None, standing.KIND)
+            return (*standing.drafts(run_id, start, release, state), *inputs.drafts(run_id, answers))
 
         try:
             await desk.start(build, blobs)

@@ -90,6 +90,11 @@ def _bound(event: Recorded, title: Titles) -> Sentence:
     return _self(f"looks at {commit}{states.get(event.data['tree'], '')}", "quiet")
 
 
+def _inputs(event: Recorded, title: Titles) -> Sentence:
+    said = ", ".join(f"{name} = {value}" for name, value in event.data["values"].items())
+    return _by(event, f"said {said}")
+
+
 def _checked(event: Recorded, title: Titles) -> Sentence:
     data = event.data
     verdict = data["verdict"]
@@ -222,6 +227,7 @@ def _changed(event: Recorded, title: Titles) -> Sentence:
 _TELL: Mapping[str, Callable[[Recorded, Titles], Sentence]] = {
     "run.bound": _bound,
     "run.checked": _checked,
+    "run.inputs": _inputs,
     "log.open": lambda event, _: _by(event, "opened the log", "quiet"),
     "clock.step": lambda event, _: _self(
         f"the clock of {event.actor.host} moved by {took(abs(event.data['drift_ms']))}", "warning"

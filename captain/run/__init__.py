@@ -69,6 +69,8 @@ class Run:
     no_way_back: str | None = None
     """The reason why the deploy section was opened without one."""
     rollback: Rollback | None = None
+    inputs: Mapping[str, str] = field(default_factory=lambda: _NOTHING)
+    """What was answered when it was opened, by the question's id."""
     bound: Recorded | None = None
     """When a standing run was bound last, to another commit or another state of its work tree."""
     moved: Recorded | None = None
@@ -327,6 +329,7 @@ def _rollback_intent(run: Run, event: Recorded) -> Run:
 
 _STEPS: Mapping[str, Callable[[Run, Recorded], Run]] = {
     "run.bound": _bound,
+    "run.inputs": lambda run, event: replace(run, inputs=MappingProxyType({**run.inputs, **event.data["values"]})),
     "checklist.changed": _changed,
     "step.intent": _trial,
     "step.result": _result,

@@ -169,6 +169,7 @@ class Harbour:
         environment: str,
         version: str | None = None,
         run: str | None = None,
+        inputs: Mapping[str, str] | None = None,
     ) -> Engine:
         """An engine over one run: `run` is resumed, else the release of that version is started or resumed."""
         engine: Engine = await asyncio.to_thread(self._engine, publish, checklist, environment)
@@ -176,7 +177,8 @@ class Harbour:
             if run is not None:
                 await engine.resume(run)
             else:
-                await engine.open(None if engine.target.checklist.per == "service" else version)
+                standing = engine.target.checklist.per == "service"
+                await engine.open(None if standing else version, inputs=inputs)
         except BaseException:
             await engine.close()
             raise

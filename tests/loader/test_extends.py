@@ -100,3 +100,23 @@ def test_what_an_overlay_disables_in_a_base_is_not_asked_for_by_a_rollback(root:
     text = (root / "captain.yaml").read_text()
     (root / "captain.yaml").write_text(text + "rollback: { plan: [], verify: [ours/dropped] }\n")
     assert any("is signed by a person" in one.message or "disabled" in one.message for one in lint(cwd=root))
+
+
+def test_params_stand_in_every_title_and_the_environment_has_the_last_word(root: Path) -> None:
+    (root / "captain.yaml").write_text(
+        "service: s\nparams: { max: '500 * MB' }\nchecklists: [lists/one.yaml]\n"
+        "environments: { live: { params: { max: '100 * MB' } }, test: {} }\n"
+    )
+    (root / "lists" / "one.yaml").write_text(
+        "checklist: one\ntitle: 'Below {params.max}'\nper: service\nsections:\n"
+        "  - { id: s, title: 'S {params.max}', steps: [{ id: a, title: 'A {params.max}', manual: Look. }] }\n"
+    )
+    for environment, size in (("live", "100 MB"), ("test", "500 MB")):
+        made = load("one", environment, cwd=root).checklist
+        section = made.sections[0]
+        titles = [made.title, section.title, section.steps[0].title]
+        assert titles == [f"Below {size}", f"S {size}", f"A {size}"]
+    (root / "lists" / "one.yaml").write_text(
+        (root / "lists" / "one.yaml").read_text().replace("Below {params.max", "{params.mx")
+    )
+    assert [where(one)[:2] for one in lint(cwd=root)] == [("lists/one.yaml", 2)]

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from captain.commands.shared import pages
 from captain.commands.shared.document import document
 from captain.commands.shared.files import write_file
+from captain.commands.shared.options import answers
 from captain.commands.shared.out import line
 from captain.commands.shared.outcome import Outcome, Rules, outcome
 from captain.errors import UsageError
@@ -33,6 +34,7 @@ class Wish:
     environment: str | None
     version: str | None
     commit: str | None
+    inputs: dict[str, str]
     run: str | None
     phases: tuple[str, ...]
     sections: tuple[str, ...]
@@ -60,6 +62,8 @@ class Wish:
             raise UsageError("--no-record cannot be given with --run: the results belong to the run")
         if given["run"] is not None and (given["version"] or given["commit"]):
             raise UsageError("-r and --commit cannot be given with --run: the run has its release")
+        if given["run"] is not None and given["inputs"]:
+            raise UsageError("--set cannot be given with --run: the run has its answers")
         if given["form"] != "text":
             _format(given["form"])
         reports = []
@@ -74,6 +78,7 @@ class Wish:
             environment=given["environment"],
             version=given["version"],
             commit=given["commit"],
+            inputs=answers(given["inputs"]),
             run=given["run"],
             phases=given["phase"],
             sections=given["sections"],
