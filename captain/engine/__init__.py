@@ -211,6 +211,10 @@ class Engine:
         """Let a step stay unmet until a moment, at most 30 days away."""
         await people.waive(self._desk, step_id, reason, owner, until)
 
+    async def countersign(self, step_id: str, note: str = "", evidence: Sequence[str] = ()) -> None:
+        """Stand behind another person's waiver of a blocker, or their saying that it does not apply."""
+        await people.countersign(self._desk, step_id, note, evidence)
+
     async def withdraw(self, seq: int, note: str = "") -> None:
         """Take back one's own sign-off or waiver, by the number of its entry."""
         await people.withdraw(self._desk, seq, note)

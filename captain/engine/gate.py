@@ -19,7 +19,7 @@ from captain.errors import NeedsConfirmation, Refusal, UsageError
 from captain.events import Draft
 from captain.measurement import Verdict, worst
 from captain.run import allowed
-from captain.run.gates import gate_signed, own_go_meets, readiness
+from captain.run.gates import gate_signed, one_person, own_go_meets, readiness
 from captain.run.status import status
 from captain.run.view import section_after
 
@@ -210,6 +210,7 @@ def _decision(
     view = desk.view()
     found = readiness(view, section)
     risk = [*found.risk]
+    risk += one_person(view, section)
     if no_way_back is not None:
         risk.append("no way back")
     data = {

@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from captain.engine import attempts, inputs, standing
+from captain.engine import attempts, authors, inputs, standing
 from captain.engine.ask import clip
 from captain.engine.names import release_names
 from captain.engine.pinned import pinned, refuse_unfit, use_pinned
@@ -19,6 +20,7 @@ from captain.events import Draft
 from captain.fields import VERSION_PATTERN
 from captain.release import Release
 from captain.run import allowed
+from captain.run.facts import release_of
 
 if TYPE_CHECKING:
     from captain.engine.desk import Desk
@@ -63,6 +65,8 @@ async def open_run(
         return open_run.id
     release, unresolved = await pin_images(desk, release, images)
     left = await previous(desk, release, earlier) if kind == "release" else None
+    before = None if left is None else release_of(left)
+    wrote = await authors.drafts(desk, "", release, before) if kind == "release" else ()
     blobs, files = pinned(desk.target)
     start = _start(desk, kind, release, left, files)
 
@@ -73,7 +77,7 @@ async def open_run(
         notes: list[dict[str, object]] = [
             {"step": None, "text": clip(desk.mask(one)), "evidence": []} for one in unresolved
         ]
-        said = inputs.drafts(run_id, answers)
+        said = (*inputs.drafts(run_id, answers), *(replace(one, run=run_id) for one in wrote))
         return (Draft("run.start", run_id, start), *said, *(Draft("step.note", run_id, one) for one in notes))
 
     await desk.start(build, blobs)
@@ -96,16 +100,18 @@ async def _open_standing(desk: Desk, answers: Mapping[str, str], *, asks: bool) 
         desk.head, state = await standing.head(desk), await standing.tree(desk)
         release = standing.release_at(desk.head, earlier)
         left = await previous(desk, release, earlier)
+        wrote = await authors.drafts(desk, "", release, None if left is None else release_of(left))
         blobs, files = pinned(desk.target)
         start = _start(desk, standing.KIND, release, left, files)
 
         def build(
-            reader: Reader, release: Release = release, state: str = state, start: Any = start
+            reader: Reader, release: Release = release, state: str = state, start: Any = start, wrote: Any = wrote
         ) -> Sequence[Draft]:
             if standing.open_standing(reader, desk) is not None:
                 raise _Twin("it was opened meanwhile")
             run_id = _free_id(reader, desk, None, standing.KIND)
-            return (*standing.drafts(run_id, start, release, state), *inputs.drafts(run_id, answers))
+            said = (*inputs.drafts(run_id, answers), *(replace(one, run=run_id) for one in wrote))
+            return (*standing.drafts(run_id, start, release, state), *said)
 
         try:
             await desk.start(build, blobs)
@@ -190,6 +196,12 @@ async def resume(desk: Desk, run_id: str, *, quiet: bool = False) -> str:
     if run.standing and not run.ended and standing.here(desk):
         # Its release is the commit at hand, so a headless command too holds it against what is there now.
         await (standing.look(desk) if desk.read_only else standing.renew(desk, earlier))
+    run = desk.open_run()
+    if run.kind == "release" and run.authors is None and not run.ended and not desk.read_only:
+        # Of a run that began before its files asked, or where git could not tell then.
+        wrote = await authors.drafts(desk, run.id, run.release, run.previous)
+        if wrote and wrote[0].data["known"]:
+            await desk.record(*wrote)
     if not quiet and not run.ended and not desk.read_only:
         data = {"pid": os.getpid(), "files_changed": desk.change is not None}
         await desk.record(Draft("run.resume", run.id, data))

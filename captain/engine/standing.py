@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from captain.engine import authors
 from captain.engine.way_back import release_data
 from captain.errors import CaptainError
 from captain.events import Draft
@@ -109,7 +110,9 @@ async def bind_anew(desk: Desk, earlier: Earlier) -> None:
     before = None if run.bound is None else run.bound.data["tree"]
     if commit is not None and commit == run.release.commit and state == before == "clean":
         return
-    await desk.record(binding(run.id, release_at(commit, earlier), state))
+    release = release_at(commit, earlier)
+    wrote = await authors.drafts(desk, run.id, release, run.previous)
+    await desk.record(binding(run.id, release, state), *wrote)
 
 
 def here(desk: Desk) -> bool:

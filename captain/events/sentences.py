@@ -90,6 +90,14 @@ def _bound(event: Recorded, title: Titles) -> Sentence:
     return _self(f"looks at {commit}{states.get(event.data['tree'], '')}", "quiet")
 
 
+def _authors(event: Recorded, title: Titles) -> Sentence:
+    names = event.data["names"]
+    if not event.data["known"]:
+        return _self("git cannot tell who wrote this release", "warning")
+    more = f" and {len(names) - 5} more" if len(names) > 5 else ""
+    return _self(f"written by {', '.join(names[:5]) or 'nobody'}{more}", "quiet")
+
+
 def _inputs(event: Recorded, title: Titles) -> Sentence:
     said = ", ".join(f"{name} = {value}" for name, value in event.data["values"].items())
     return _by(event, f"said {said}")
@@ -228,6 +236,7 @@ _TELL: Mapping[str, Callable[[Recorded, Titles], Sentence]] = {
     "run.bound": _bound,
     "run.checked": _checked,
     "run.inputs": _inputs,
+    "run.authors": _authors,
     "log.open": lambda event, _: _by(event, "opened the log", "quiet"),
     "clock.step": lambda event, _: _self(
         f"the clock of {event.actor.host} moved by {took(abs(event.data['drift_ms']))}", "warning"

@@ -17,6 +17,7 @@ ENTRY_TYPES: dict[str, str] = {
         source:observed|last_run, differs:B)?, files:[(path:T, sha256:H, evidence:H)], trust:H?, linked:T?""",
     "run.bound": """version:T?, commit:T?, tag:T?, images:{ref:T, pinned:T, digest:T, basis:repository|id}*,
         tree:clean|changed|unknown""",
+    "run.authors": "names:[T], known:B",
     "run.inputs": "values:{T}*",
     "run.checked": "verdict:V, measured:I, kept:I",
     "run.resume": "pid:I, files_changed:B",

@@ -24,9 +24,21 @@ from captain.measurement import Verdict
 from captain.release import Release
 from captain.run.facts import Attempt, Decision, Result, Rollback, SignOff, Trial, Waiver, release_of, worse
 
-__all__ = ["Attempt", "Decision", "Result", "Rollback", "Run", "SignOff", "Trial", "Waiver", "apply", "fold"]
+__all__ = [
+    "Attempt",
+    "Decision",
+    "Result",
+    "Rollback",
+    "Run",
+    "SignOff",
+    "Trial",
+    "Waiver",
+    "apply",
+    "fold",
+    "worsened",
+]
 
-_NOTHING: Mapping[str, Any] = MappingProxyType({})
+_NOTHING: Mapping[Any, Any] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +67,13 @@ class Run:
     trials: Mapping[str, Trial] = field(default_factory=lambda: _NOTHING)
     """The newest start of each active step or drill, by step id."""
     sign_offs: tuple[SignOff, ...] = ()
+    countersigns: tuple[SignOff, ...] = ()
+    """By second persons, each on a waiver or on a step that was called not applicable."""
     waivers: tuple[Waiver, ...] = ()
+    seen: Mapping[tuple[str, str, Verdict], int] = field(default_factory=lambda: _NOTHING)
+    """By step, definition and verdict: the number of the newest result that said so."""
+    authors: frozenset[str] | None = None
+    """Who wrote what the release brings, in lower case; None where nobody can tell."""
     withdrawn: frozenset[int] = frozenset()
     lapsed: frozenset[int] = frozenset()
     """Approvals that nothing brings back: the step failed where its approver saw better, the gate was opened again."""
@@ -223,7 +241,8 @@ def _result(run: Run, event: Recorded) -> Run:
         return replace(run, before=_put(run.before, result.step, result))
     if result.purpose == "verify":
         return replace(run, verified=_put(run.verified, result.step, result))
-    after = replace(run, results=_put(run.results, result.step, result))
+    seen = MappingProxyType({**run.seen, (result.step, result.definition, result.verdict): event.seq})
+    after = replace(run, results=_put(run.results, result.step, result), seen=seen)
     gone = frozenset(one.seq for one in run.sign_offs if _lapses(one, result))
     return replace(after, lapsed=run.lapsed | gone) if gone else after
 
@@ -240,6 +259,21 @@ def _lapses(one: SignOff, result: Result) -> bool:
     )
 
 
+def worsened(seen: Mapping[tuple[str, str, Verdict], int], one: SignOff) -> bool:
+    """Whether a worse verdict than its approver saw came after an approval. An unknown one says nothing."""
+    data = one.event.data
+    if one.meaning != "approve" or data["seen"] is None:
+        return False
+    said = Verdict(data["seen"]["verdict"])
+    worse_ones = (verdict for verdict in (Verdict.WARN, Verdict.FAIL) if worse(verdict, said))
+    return any(seen.get((one.target, data["definition"], verdict), 0) > one.seq for verdict in worse_ones)
+
+
+def _authors(run: Run, event: Recorded) -> Run:
+    names = frozenset(name.casefold() for name in event.data["names"]) if event.data["known"] else None
+    return replace(run, authors=names)
+
+
 def _trial(run: Run, event: Recorded) -> Run:
     trial = Trial(event)
     return replace(run, trials=_put(run.trials, trial.step, trial))
@@ -247,6 +281,9 @@ def _trial(run: Run, event: Recorded) -> Run:
 
 def _signed(run: Run, event: Recorded) -> Run:
     one = SignOff(event)
+    if one.meaning == "countersign":
+        # It is about another's decision, and never stands in for one of its author's own.
+        return replace(run, countersigns=(*run.countersigns, one))
     after = replace(run, sign_offs=(*run.sign_offs, one))
     newest = run.results.get(one.target)
     # What another captain recorded before this entry, its signer did not see.
@@ -328,6 +365,7 @@ def _rollback_intent(run: Run, event: Recorded) -> Run:
 
 
 _STEPS: Mapping[str, Callable[[Run, Recorded], Run]] = {
+    "run.authors": _authors,
     "run.bound": _bound,
     "run.inputs": lambda run, event: replace(run, inputs=MappingProxyType({**run.inputs, **event.data["values"]})),
     "checklist.changed": _changed,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from captain.errors import Refusal
 from captain.measurement import SAFETIES
 from captain.run import SignOff, Waiver
+from captain.run.countersigning import able, owed
 from captain.run.gates import readiness
 from captain.run.status import by_itself, not_allowed, status, unsettled
 from captain.run.view import View, section_state
@@ -141,6 +142,26 @@ def sign(view: View, target: str) -> Refusal | None:
         return Refusal(f"{section.title} is closed", hint="reopen it first, while nothing was started")
     if found and found[1].disabled is not None:
         return Refusal(f"{target} is switched off: {found[1].disabled}")
+    return None
+
+
+def countersign(view: View, step: Step) -> Refusal | None:
+    """Whether the person at this face may stand behind what lets a blocker go."""
+    if refusal := sign(view, step.id):
+        return refusal
+    one = status(view, step).owed
+    if one is None:
+        given = view.run.waiver(step.id) or next(
+            (each for each in view.run.signed("step", step.id) if each.meaning == "not_applicable"), None
+        )
+        if given is not None and owed(view, step, given.by) == "impossible":
+            return Refusal("countersign impossible: one person", hint="it counts as it is; the record says so")
+        return Refusal(f"nothing on {step.title} waits for a countersign")
+    if one.by.casefold() == view.me.casefold():
+        return Refusal(f"{one.by} decided this: another person has to countersign it")
+    if view.me.casefold() not in {name.casefold() for name in able(view, step, one.by)}:
+        names = ", ".join(able(view, step, one.by)[:5])
+        return Refusal(f"{view.me} cannot countersign {step.id}", hint=f"ask {names}" if names else None)
     return None
 
 
@@ -318,7 +339,7 @@ def withdraw(view: View, seq: int) -> Refusal | None:
     """Whether a sign-off or waiver may be taken back by the person at this face."""
     if refusal := changing(view):
         return refusal
-    signed: list[SignOff | Waiver] = [*view.run.sign_offs, *view.run.waivers]
+    signed: list[SignOff | Waiver] = [*view.run.sign_offs, *view.run.countersigns, *view.run.waivers]
     one = next((found for found in signed if found.seq == seq), None)
     if one is None or seq in view.run.withdrawn:
         return Refusal(f"entry {seq} is no sign-off that stands")

@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Literal
 
 from captain.measurement import Verdict
-from captain.run import Attempt, Result, SignOff, Trial, Waiver
+from captain.run import Attempt, Result, SignOff, Trial, Waiver, countersigning
 from captain.run.facts import named, worse
 from captain.run.signing import asked_for, fits, may_excuse, may_reject, may_sign, missing, signed, stands
 from captain.run.since import anew, overtaken, rebound, signed_too_early
@@ -73,6 +73,8 @@ class Status:
     waits: tuple[str, ...] = ()
     """Roles whose sign-off is missing, "" for anybody's."""
     rejected: SignOff | None = None
+    owed: SignOff | Waiver | None = None
+    """What would let the step go once another person countersigns it."""
     counts: bool = False
     """Whether a gate may count it as good."""
     risk: str | None = None
@@ -307,6 +309,9 @@ def _decided(view: View, step: Step, found: Status) -> Status:
     risky = step.severity == "blocker" or (step.severity == "warning" and bool(step.sign_off))
     for one in found.signed:
         if one.meaning == "not_applicable" and may_excuse(view, step, one.by):
+            if countersigning.waits(view, step, one):
+                found = _owing(found, one, f"called not applicable by {one.by}")
+                continue
             return replace(
                 found,
                 state="not-applicable",
@@ -315,6 +320,8 @@ def _decided(view: View, step: Step, found: Status) -> Status:
             )
     waiver = view.run.waiver(step.id)
     if waiver is not None and may_excuse(view, step, waiver.by) and covers(view, step, waiver, found):
+        if countersigning.waits(view, step, waiver):
+            return _owing(found, waiver, f"waived by {waiver.by}")
         return replace(
             found,
             state="waived",
@@ -323,6 +330,10 @@ def _decided(view: View, step: Step, found: Status) -> Status:
             risk=f"{step.id}: waived by {waiver.by}" if risky else None,
         )
     return found
+
+
+def _owing(found: Status, one: SignOff | Waiver, what: str) -> Status:
+    return replace(found, owed=one, message=f"{found.message}; {what}, which waits for a countersign")
 
 
 def covers(view: View, step: Step, waiver: Waiver, found: Status) -> bool:
