@@ -103,8 +103,8 @@ def second(view: View, step: Step) -> str:
     """Who has to stand behind it before a blocker may be let go."""
     names = able(view, step, view.me)
     if not names:
-        return "countersign impossible: one person; the go is recorded as go with risk"
-    return f"counts once another person countersigns it: {', '.join(names[:3])}{', …' if len(names) > 3 else ''}"
+        return "countersign impossible: one person; a go with risk"
+    return f"waits for a countersign: {', '.join(names[:3])}{', …' if len(names) > 3 else ''}"
 
 
 def someone(actor: Actor) -> str:
