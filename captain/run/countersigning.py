@@ -32,12 +32,12 @@ def owed(view: View, step: Step, by: str) -> Owed:
 
 
 def countersign(view: View, step: Step, one: Waiver | SignOff) -> SignOff | None:
-    """The countersign that stands behind it: by another person, able to, for the same definition."""
+    """The countersign that stands behind it: by another person, able to, after it, for the same definition."""
     names = {name.casefold() for name in able(view, step, one.by)}
     for sign in view.run.countersigns:
-        about = sign.target == step.id and sign.event.data["of"] == one.seq and sign.seq not in view.run.withdrawn
+        about = sign.target == step.id and sign.event.data["of"] == one.seq < sign.seq
         same = sign.event.data["definition"] == view.definitions.get(step.id)
-        if about and same and sign.by.casefold() in names:
+        if about and same and sign.seq not in view.run.withdrawn and sign.by.casefold() in names:
             return sign
     return None
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from captain.checklist import Gate
 from captain.engine.releases import carried
-from captain.run import allowed, fold
+from captain.run import SignOff, Waiver, allowed, fold
 from captain.run.gates import one_person, readiness
 from tests.run.diary import Diary, manual, probe, ruled, severe, target
 
@@ -242,13 +242,27 @@ def test_whatever_happens_a_blocker_is_let_go_only_with_two_persons_in_time(
     found = diary.status("lag")
     if found.state not in ("waived", "not-applicable"):
         return
-    given = found.waiver or next(one for one in found.signed if one.meaning == "not_applicable")
+    reasons = [found.waiver] if found.waiver else [one for one in found.signed if one.meaning == "not_applicable"]
+    assert [one for one in reasons if one is not None and _stood_behind(diary, one)]
+    assert found.waiver is None or diary.clock < found.waiver.expires
+
+
+def _stood_behind(diary: Diary, given: SignOff | Waiver) -> bool:
+    """Whether another person countersigned it afterwards, and neither of them took it back."""
+    run = diary.run
     behind = [
         one
-        for one in diary.run.countersigns
-        if one.event.data["of"] == given.seq and one.by.casefold() != given.by.casefold()
+        for one in run.countersigns
+        if one.event.data["of"] == given.seq < one.seq
+        and one.by.casefold() != given.by.casefold()
+        and one.seq not in run.withdrawn
     ]
-    assert [one for one in behind if one.seq not in diary.run.withdrawn]
-    assert given.seq not in diary.run.withdrawn
-    assert given.event.data["definition"] == diary.definitions["lag"]
-    assert found.waiver is None or diary.clock < found.waiver.expires
+    same = given.event.data["definition"] == diary.definitions["lag"]
+    return bool(behind) and same and given.seq not in run.withdrawn
+
+
+def test_a_countersign_of_what_was_not_there_yet_counts_for_nothing() -> None:
+    diary = Diary(target(probe("lag"), people=PEOPLE), by="karen")
+    countersign(diary, 3, "karen")
+    assert diary.sign("lag", "not_applicable", by="bob", note="none") == 3
+    assert diary.status("lag").state != "not-applicable"
