@@ -96,9 +96,15 @@ class Engine:
         commit: str | None = None,
         images: Mapping[str, str] | None = None,
         kind: str = "release",
+        inputs: Mapping[str, str] | None = None,
+        asks: bool = True,
     ) -> str:
-        """Start a run, or resume the open one of this version. Returns its id."""
-        run_id = await opening.open_run(self._desk, version, commit, images or {}, kind)
+        """Start a run, or resume the open one of this version. Returns its id.
+
+        Without a version a checklist with `per: service` has the one run that stands. `inputs` answer the questions
+        of captain.yaml; NeedsInputs says which are left, unless `asks` is off.
+        """
+        run_id = await opening.open_run(self._desk, version, commit, images or {}, kind, inputs or {}, asks=asks)
         await self._take_up()
         return run_id
 
@@ -205,6 +211,10 @@ class Engine:
         """Let a step stay unmet until a moment, at most 30 days away."""
         await people.waive(self._desk, step_id, reason, owner, until)
 
+    async def countersign(self, step_id: str, note: str = "", evidence: Sequence[str] = ()) -> None:
+        """Stand behind another person's waiver of a blocker, or their saying that it does not apply."""
+        await people.countersign(self._desk, step_id, note, evidence)
+
     async def withdraw(self, seq: int, note: str = "") -> None:
         """Take back one's own sign-off or waiver, by the number of its entry."""
         await people.withdraw(self._desk, seq, note)
@@ -220,6 +230,10 @@ class Engine:
     async def abort(self, reason: str, *, left_running: str | None = None, confirmed: str | None = None) -> None:
         """Give the run up."""
         await gates.abort(self._desk, reason, left_running, confirmed)
+
+    async def checked(self, verdict: str, measured: int, kept: int) -> None:
+        """Say in a standing run that a check of it ended."""
+        await gates.checked(self._desk, verdict, measured, kept)
 
     async def end_check(self, verdict: str) -> None:
         """Close a run of kind check."""

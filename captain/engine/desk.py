@@ -102,6 +102,8 @@ class Desk:
         self.inputs: dict[str, str] = {}
         self.last: dict[str, Mapping[str, Mapping[str, Any]]] = {}
         self.carried: tuple[SignOff, ...] = ()
+        self.head: str | None = None
+        """The commit that HEAD named when somebody looked; for standing runs."""
         self.neighbours: set[str] = set()
         """Other runs that ever held this environment's lock."""
         self.deployed = 0
@@ -154,6 +156,7 @@ class Desk:
             untrusted=self.untrusted,
             deployed=self.deployed,
             carried=self.carried,
+            head=self.head,
         )
 
     @property

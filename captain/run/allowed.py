@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from captain.errors import Refusal
 from captain.measurement import SAFETIES
 from captain.run import SignOff, Waiver
+from captain.run.countersigning import able, owed
 from captain.run.gates import readiness
 from captain.run.status import by_itself, not_allowed, status, unsettled
 from captain.run.view import View, section_state
@@ -147,6 +148,26 @@ def sign(view: View, target: str) -> Refusal | None:
     return None
 
 
+def countersign(view: View, step: Step) -> Refusal | None:
+    """Whether the person at this face may stand behind what lets a blocker go."""
+    if refusal := sign(view, step.id):
+        return refusal
+    one = status(view, step).owed
+    if one is None:
+        given = view.run.waiver(step.id) or next(
+            (each for each in view.run.signed("step", step.id) if each.meaning == "not_applicable"), None
+        )
+        if given is not None and owed(view, step, given.by) == "impossible":
+            return Refusal("countersign impossible: one person", hint="it counts as it is; the record says so")
+        return Refusal(f"nothing on {step.title} waits for a countersign")
+    if one.by.casefold() == view.me.casefold():
+        return Refusal(f"{one.by} decided this: another person has to countersign it")
+    if view.me.casefold() not in {name.casefold() for name in able(view, step, one.by)}:
+        names = ", ".join(able(view, step, one.by)[:5])
+        return Refusal(f"{view.me} cannot countersign {step.id}", hint=f"ask {names}" if names else None)
+    return None
+
+
 def act(view: View, step: Step) -> Refusal | None:
     """Whether the step's action may be started now, or the step run that does more than read."""
     if step.action is None and step.safety != "read":
@@ -198,7 +219,7 @@ def go(view: View, section_id: str) -> Refusal | None:
     """Whether the gate of a section may be opened now, measuring apart."""
     if refusal := gate(view, section_id):
         return refusal
-    section = view.section
+    section = view.target.checklist.section(section_id)
     assert section is not None
     if refusal := _trying(view):
         return refusal
@@ -231,6 +252,8 @@ def gate(view: View, section_id: str) -> Refusal | None:
     section = view.section
     if view.target.checklist.section(section_id) is None:
         return Refusal(f"there is no section {section_id}")
+    if view.run.standing:
+        return None
     if section is None or section.id != section_id:
         state = section_state(view.run, view.target, section_id)
         return Refusal(f"{section_id} is closed" if state == "closed" else f"{section_id} is not open yet")
@@ -294,6 +317,8 @@ def roll_back(view: View) -> Refusal | None:
     run = view.run
     if run.kind == "check":
         return Refusal("a check changes nothing: there is nothing to roll back")
+    if run.standing:
+        return Refusal("a review changes nothing: there is nothing to roll back")
     if run.state == "rolled_back":
         return Refusal("this run is rolled back already")
     if run.state == "completed":
@@ -320,7 +345,7 @@ def withdraw(view: View, seq: int) -> Refusal | None:
     """Whether a sign-off or waiver may be taken back by the person at this face."""
     if refusal := changing(view):
         return refusal
-    signed: list[SignOff | Waiver] = [*view.run.sign_offs, *view.run.waivers]
+    signed: list[SignOff | Waiver] = [*view.run.sign_offs, *view.run.countersigns, *view.run.waivers]
     one = next((found for found in signed if found.seq == seq), None)
     if one is None or seq in view.run.withdrawn:
         return Refusal(f"entry {seq} is no sign-off that stands")

@@ -187,6 +187,23 @@ async def committed_at(git: Git, sha: str) -> datetime:
     raise ProbeError(f"git in {safe(git.root)}: commit {safe(sha)} names no time")
 
 
+_ADDRESS = re.compile(r"<([^<>\s]+)>")
+
+
+async def authors(git: Git, commit: str, *, behind: str | None) -> set[str] | None:
+    """E-mail addresses of who wrote the commits up to `commit` that `behind` does not hold, co-authors included.
+
+    None in a shallow clone, which does not hold them all. The repository's mailmap is not read: it must not say who
+    wrote what. Raises ProbeError where a commit is not there.
+    """
+    if await git.text("rev-parse", "--is-shallow-repository") != "false":
+        return None
+    form = "--format=<%ae>%n%(trailers:key=Co-authored-by,valueonly)"
+    ranges = [check_ref(commit), *([f"^{check_ref(behind)}"] if behind is not None else [])]
+    said = legible(await git.text("rev-list", "--no-commit-header", form, "--end-of-options", *ranges))
+    return {address.casefold() for address in _ADDRESS.findall(said)}
+
+
 @dataclass(frozen=True, slots=True)
 class Bound:
     """The commit a release is bound to."""
