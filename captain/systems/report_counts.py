@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -103,17 +104,16 @@ def _counts(facts: Facts, left: Sequence[Finding]) -> dict[str, Value]:
     if facts.vulnerabilities:
         counts["total"] = len(weak)
         if facts.severities:
-            counts |= {name: _number(weak, lambda one, name=name: one.severity == name) for name in SEVERITIES}
+            of_severity = Counter(one.severity for one in weak)
+            counts |= {name: of_severity[name] for name in SEVERITIES}
             if facts.levels and counts["unknown"]:
                 counts = {name: value or None for name, value in counts.items()}
                 counts["total"] = len(weak)
         if facts.fixes:
-            counts["fixable"] = _number(weak, lambda one: bool(one.fixable))
+            fixable = Counter(one.severity for one in weak if one.fixable)
+            counts["fixable"] = fixable.total()
             if facts.severities:
-                for name in ("critical", "high"):
-                    counts[f"fixable_{name}"] = _number(
-                        weak, lambda one, name=name: bool(one.fixable) and one.severity == name
-                    )
+                counts |= {"fixable_critical": fixable["critical"], "fixable_high": fixable["high"]}
     if facts.levels:
         counts["errors"] = _number(left, lambda one: one.level == "error")
         counts["warnings"] = _number(left, lambda one: one.level == "warning")

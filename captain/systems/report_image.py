@@ -49,7 +49,7 @@ def _digest(name: str) -> str | None:
 
 def full_name(name: str) -> str:
     """A name as engines understand it: `docker.io/library/redis:latest` of `redis`."""
-    first, slash, rest = name.partition("/")
+    first, slash, _ = name.partition("/")
     if not slash:
         name = f"docker.io/library/{name}"
     elif "." not in first and ":" not in first and first != "localhost":

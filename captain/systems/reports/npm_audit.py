@@ -78,4 +78,3 @@ def _advisories(name: str, packages: dict[str, Any]) -> list[tuple[str, ...]]:
                 seen.add(via)
                 rest.append(via)
     return [*found]
-

@@ -23,9 +23,7 @@ def read(data: bytes, _: Asked) -> Facts:
         return facts
     facts.observed = {"passed": len(limited) - len(failed), "failed": len(failed), "failed_names": [*failed[:100]]}
     facts.put({"max_size": max((whole(one["size"], "size") for one in bundles if "size" in one), default=None)})
-    facts.details = [
-        f"{text(one.get('name'))}: {one.get('size')} of {one.get('sizeLimit')} bytes" for one in bundles
-    ]
+    facts.details = [f"{text(one.get('name'))}: {one.get('size')} of {one.get('sizeLimit')} bytes" for one in bundles]
     if len(limited) < len(bundles):
         facts.notes.append(f"{len(bundles) - len(limited)} bundles have no limit")
     return facts
