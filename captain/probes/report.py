@@ -96,8 +96,8 @@ class ReportProbe(Probe):
 
     Nothing is counted of a report that is older than the step's `max_age` (24 h), of another artifact, commit or
     lockfile than is asked for, of a tool that says it did not do its work, or that scanned nothing: conditions on its
-    counts are then unknown, and the notes say why. `problems` needs more: everything that is asked for (artifact,
-    commit, lockfile, canary) must be shown by the report. Absent observations never pass.
+    counts are then unknown, and the notes say why. `problems` is 0 only where the report shows everything that
+    is asked for (artifact, commit, lockfile, canary); where it does not say, no problems are left out, found ones stay.
 
     Of files that `path` means the newest is read; of junit all that are young enough and of no other commit, since
     one run of tests often writes several. What counts as a problem: trivy, npm-audit: critical and high, secrets,
@@ -105,7 +105,7 @@ class ReportProbe(Probe):
     every vulnerability; sarif: level error, or security-severity from 7.0; junit: failed tests and errors; k6:
     thresholds crossed and checks failed; locust: failed requests; size-limit: bundles over their limit;
     next-loadable: entries that are not lazy. Coverage and next-stats have none: write a condition such as
-    `percent >= 80`. k6 is what handleSummary writes, k6-export is --summary-export, whose thresholds say the
+    `percent >= 80.0`. k6 is what handleSummary writes, k6-export is --summary-export, whose thresholds say the
     opposite. npm-audit without findings needs a canary: a registry without advisories looks the same.
     """
 
@@ -297,8 +297,9 @@ max_age: 24h"""
             proven=matched.get("canary_found") is True,
         )
         observed |= told.observed
-        if None in matched.values():
-            observed.pop("problems", None)
+        if None in matched.values() and observed.get("problems") == 0:
+            # Who cannot be shown to be meant cannot be cleared; what was found stays a finding.
+            del observed["problems"]
         return observed, [*why, *told.notes, *notes], told.lines
 
     @property
