@@ -49,7 +49,8 @@ def _named(value: str) -> str:
 
 def _pattern(value: str) -> str:
     try:
-        finder(value)
+        if "${{" not in value:
+            finder(value)
     except UsageError as error:
         raise wrong(error.message) from error
     return value
@@ -96,8 +97,9 @@ class ReportProbe(Probe):
 
     Nothing is counted of a report that is older than the step's `max_age` (24 h), of another artifact, commit or
     lockfile than is asked for, of a tool that says it did not do its work, or that scanned nothing: conditions on its
-    counts are then unknown, and the notes say why. `problems` is 0 only where the report shows everything that
-    is asked for (artifact, commit, lockfile, canary); where it does not say, no problems are left out, found ones stay.
+    counts are then unknown, and the notes say why. `problems` is 0
+    only where the report itself shows all that is asked for (artifact, commit, lockfile, canary): where it does not
+    say, a 0 is left out. pip-audit and npm-audit name no commit: bind them with lockfile and sums.
 
     Of files that `path` means the newest is read; of junit all that are young enough and of no other commit, since
     one run of tests often writes several. What counts as a problem: trivy, npm-audit: critical and high, secrets,
@@ -286,6 +288,8 @@ max_age: 24h"""
         young = all(reading.young(one) for one in read)
         if not young and "age" in observed:
             why.insert(0, f"it is {_brief(max(ages))} old, and at most {_brief(reading.limit)} count")
+        if not {"artifact_match", "commit_match", "lockfile_match"} & {*matched}:
+            notes.append("it is bound to no release: give artifact, commit, or lockfile and sums")
         if not young or False in matched.values():
             return observed, [*(f"nothing of it is counted: {one}" for one in why), *notes], []
         waivers = [Waiver(one.id, one.reason, date.fromisoformat(one.until)) for one in self.ignore]

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 
-from captain.errors import ProbeError
+from captain.errors import ProbeError, UsageError
 from captain.safe import safe
 from captain.systems.patterns import finder
 from captain.systems.report_age import age
@@ -49,7 +49,10 @@ class Reading:
             raise ProbeError(f"report: {safe(self.format, 60)} is no format")
         chosen: Callable[[str], bool] | None = None
         if self.filter is not None:
-            chosen = partial(_chosen, finder(self.filter))
+            try:
+                chosen = partial(_chosen, finder(self.filter))
+            except UsageError as error:
+                raise ProbeError(f"report: filter {error.message}") from error
         first = None if self.first_load is None else self.beside(self.first_load).data
         try:
             facts = reader(given.data, Asked(chosen, first))

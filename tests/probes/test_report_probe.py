@@ -159,7 +159,7 @@ async def test_no_document_passes_once_it_is_old_empty_cut_off_or_something_else
         if other == format:
             continue
         try:
-            seen = await ask(tmp_path, format=other, **({"canary": CANARY} if other == "npm-audit" else {}))
+            seen = await ask(tmp_path, format=other, canary=CANARY if other == "npm-audit" else None)
         except ProbeError as error:
             assert error.fault == "unclear"
         else:
@@ -168,7 +168,7 @@ async def test_no_document_passes_once_it_is_old_empty_cut_off_or_something_else
 
 async def test_the_age_that_counts_is_the_steps(tmp_path: Path) -> None:
     put(tmp_path, "report", payload("locust.json"))
-    month = {"format": "locust", "now": NOW + timedelta(days=20)}
+    month: dict[str, Any] = {"format": "locust", "now": NOW + timedelta(days=20)}
     assert verdict(await ask(tmp_path, **month), ["errors == 37"]) == "unknown"
     seen = await ask(tmp_path, **month, max_age=timedelta(days=30))
     assert verdict(seen, ["errors == 37"]) == "pass"
@@ -481,9 +481,9 @@ async def test_an_npm_report_whose_counts_disagree_is_not_whole(tmp_path: Path) 
 
 
 async def test_trivy_that_scanned_nothing_is_not_clean(tmp_path: Path) -> None:
-    for results in (None, []):
+    for nothing in ("null", "[]"):
         report = json.loads(payload("trivy_clean.json"))
-        report["Results"] = results
+        report["Results"] = json.loads(nothing)
         seen = await of(tmp_path, json.dumps(report), "trivy", artifact=IMAGE)
         assert verdict(seen) == verdict(seen, CLEAN) == "unknown"
         assert "nothing was scanned" in str(seen.observed["error"])
@@ -568,7 +568,8 @@ async def test_test_cases_are_counted_and_attributes_not_believed(tmp_path: Path
     assert lied.observed["tests"] == 1 and any("count 9 tests" in note for note in lied.notes)
     hidden = await of(tmp_path, SUITE.format(n=1, f=3, cases=case), "junit")
     assert verdict(hidden) == verdict(hidden, ["failed + errors == 0"]) == "unknown"
-    inner = f'<testsuites><testsuite><testsuite>{case}<testcase name="c"><failure/></testcase></testsuite></testsuite></testsuites>'
+    failed = '<testcase name="c"><failure/></testcase>'
+    inner = f"<testsuites><testsuite><testsuite>{case}{failed}</testsuite></testsuite></testsuites>"
     assert (await of(tmp_path, inner, "junit")).observed["failed_names"] == ["c"]
     broken = f"<testsuites><testsuite><error>no setup</error>{case}</testsuite></testsuites>"
     assert verdict(await of(tmp_path, broken, "junit")) == "fail"

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +55,8 @@ async def test_a_report_at_a_url_is_as_old_as_its_server_says(servers: Servers, 
     times = {"Date": format_datetime(then, usegmt=True)}
     young = servers.answer(answer(GOOD, **times, Last_Modified=format_datetime(then - timedelta(hours=3), usegmt=True)))
     seen = await ask(tmp_path, young.url, headers={"Authorization": f"Bearer {SECRET}"})
-    assert abs(seen.observed["age"] - timedelta(hours=3)) < timedelta(seconds=5)  # type: ignore[operator]
+    age = seen.observed["age"]
+    assert isinstance(age, timedelta) and abs(age - timedelta(hours=3)) < timedelta(seconds=5)
     assert holds(ReportProbe, seen) is True
     assert SECRET.encode() in young.requests[0]
     old = servers.answer(answer(GOOD, **times, Last_Modified=format_datetime(then - timedelta(hours=25), usegmt=True)))
@@ -108,3 +111,53 @@ async def test_a_step_takes_its_own_max_age_for_the_report(tmp_path: Path) -> No
     assert (await OneStep(tmp_path).ask(step)).data["verdict"] == "unknown"
     assert (await OneStep(tmp_path).ask(step + "max_age: 3d\n")).data["verdict"] == "pass"
     assert (await OneStep(tmp_path).ask(step + "max_age: 1d\n")).data["verdict"] == "unknown"
+
+
+STEP = """\
+probes:
+  image: { report: { format: trivy, path: reports/image.json, artifact: 'registry.example/backend:1.4.2' } }
+  pip:   { report: { format: pip-audit, path: reports/pip.json, lockfile: requirements.txt, sums: reports/pip.sums } }
+  npm:   { report: { format: npm-audit, path: reports/npm.json, canary: { id: minimist, path: reports/canary.json } } }
+  tests: { report: { format: junit, path: 'reports/junit-*.xml', commit: 4f1c0b7e9a2d4c55b1e0a6d3c2f98b7a61540e21 } }
+expect: |
+  image.artifact_match && image.secrets == 0 && image.critical == 0 && image.fixable_high == 0
+  pip.lockfile_match && pip.skipped == 0 && pip.total == 0
+  npm.canary_found && npm.critical == 0 && npm.high == 0
+  tests.commit_match && tests.tests >= 1 && tests.failed + tests.errors == 0
+"""
+
+
+async def test_a_gate_over_all_reports_of_a_release_opens_only_when_each_is_of_it(tmp_path: Path) -> None:
+    now = datetime.now(UTC).isoformat()
+    reports = tmp_path / "reports"
+    reports.mkdir()
+
+    def put(name: str, payload: str) -> bytes:
+        text = (PAYLOADS / payload).read_text()
+        text = re.sub(r"2026-11-23T[0-9:.]+(Z|\+00:00)", now, text)
+        (reports / name).write_text(text)
+        return text.encode()
+
+    async def verdict() -> str:
+        return str((await OneStep(tmp_path).ask(STEP)).data["verdict"])
+
+    put("image.json", "trivy_clean.json")
+    scanned = put("pip.json", "pip_audit_clean.json")
+    put("npm.json", "npm_audit_clean.json")
+    put("canary.json", "npm_audit_vulns.json")
+    put("junit-1.xml", "junit_pass.xml")
+    (tmp_path / "requirements.txt").write_text("django==5.2.19\n")
+    digests = [(sha256(b"django==5.2.19\n"), "requirements.txt"), (sha256(scanned), "pip.json")]
+    (reports / "pip.sums").write_text("".join(f"{one.hexdigest()}  {name}\n" for one, name in digests))
+    assert await verdict() == "pass"
+    put("canary.json", "npm_audit_endpoint_error_exit1.json")
+    assert await verdict() != "pass", "nobody asked the advisories"
+    put("canary.json", "npm_audit_vulns.json")
+    put("image.json", "trivy_other_artifact.json")
+    assert await verdict() != "pass", "the report is of another image"
+    put("image.json", "trivy_clean.json")
+    put("junit-2.xml", "junit_mixed.xml")
+    assert await verdict() != "pass", "a part of the tests names no commit"
+    (reports / "junit-2.xml").unlink()
+    (tmp_path / "requirements.txt").write_text("django==5.2.18\n")
+    assert await verdict() != "pass", "another lockfile than the one scanned"

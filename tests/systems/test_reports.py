@@ -42,6 +42,9 @@ JSON_FILES = {
 }
 
 
+INSTEAD: list[Any] = [None, {}, [], "x", 7, -1, True, 1e300, {"x": [{}]}, [[]], [None], ["x"]]
+
+
 def places(value: Any, at: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
     """Where values stand in a document."""
     inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
@@ -62,7 +65,7 @@ def test_a_reader_refuses_with_a_sentence_and_never_breaks(format: str) -> None:
     reader = reports.find(format)
     assert reader is not None
     for place in places(whole)[:150]:
-        for instead in (None, {}, [], "x", 7, -1, True, 1e300, {"x": [{}]}, [[]], [None], ["x"]):
+        for instead in INSTEAD:
             try:
                 reader(json.dumps(changed(whole, place, instead)).encode(), Asked())
             except ValueError as error:

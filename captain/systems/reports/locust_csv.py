@@ -25,7 +25,7 @@ def read(data: bytes, _: Asked) -> Facts:
         raise ValueError(f"it is no CSV: {safe(error, 200)}") from error
     if not {"Name", "Request Count", "Failure Count"} <= {*(table.fieldnames or ())}:
         raise ValueError("it has no columns Name, Request Count and Failure Count")
-    total = next((row for row in rows if row["Name"] == "Aggregated"), None)
+    total = next((row for row in reversed(rows) if row["Name"] == "Aggregated" and not row.get("Type")), None)
     if total is None:
         raise ValueError("it has no row Aggregated")
     facts = Facts("locust")
