@@ -297,7 +297,7 @@ max_age: 24h"""
             facts,
             waivers,
             reading.now.astimezone().date(),
-            self._wanted.canary,
+            self._wanted.canary if self._wanted.canary_path is None else None,
             proven=matched.get("canary_found") is True,
         )
         observed |= told.observed

@@ -31,12 +31,16 @@ def facts(
         metric = mapping(written, f"metrics.{text(name)}")
         for threshold, said in maybe_mapping(metric.get("thresholds"), "thresholds").items():
             thresholds += 1
+            if _of_nothing(values(metric)):
+                found.incomplete = f"the threshold {text(name)} {text(threshold)} held over no sample at all"
             if crossed(said):
                 failed.append(text(threshold))
                 found.details.append(f"threshold crossed: {text(name)} {text(threshold)}")
     checks = values(_metric(metrics, "checks"))
     failed_checks = whole(checks["fails"], "checks.fails") if "fails" in checks else None
-    found.put({"requests": requests, "thresholds_failed": [*failed[:100]], "failed": failed_checks})
+    found.put({"requests": requests, "failed": failed_checks})
+    if failed or found.incomplete is None:
+        found.observed["thresholds_failed"] = [*failed[:100]]
     found.problems = len(failed) + (failed_checks or 0) if thresholds or failed_checks is not None else None
     if "rate" in (reqs := values(_metric(metrics, "http_reqs"))):
         found.observed["rps"] = number(reqs["rate"], "http_reqs.rate")
@@ -51,6 +55,11 @@ def facts(
         }
     )
     return found
+
+
+def _of_nothing(rate: dict[str, Any]) -> bool:
+    """Whether nothing was ever added to a rate: k6 lets any threshold on it hold."""
+    return rate.get("passes") == 0 and rate.get("fails") == 0
 
 
 def _metric(metrics: dict[str, Any], name: str) -> dict[str, Any]:

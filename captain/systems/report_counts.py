@@ -35,7 +35,10 @@ class Counted:
 
 
 def counted(facts: Facts, waivers: Sequence[Waiver], today: date, canary: str | None, *, proven: bool) -> Counted:
-    """Counts of what is left. `proven`: a canary was found elsewhere. A zero that proves nothing is left out."""
+    """Counts of what is left; a zero that proves nothing is left out.
+
+    `canary` is what the report itself holds to be found, None where there is none; `proven`: a canary was found.
+    """
     notes = [*facts.notes]
     if facts.refused is not None:
         kept = {name: value for name, value in facts.observed.items() if name in _KEPT_OF_REFUSED}
@@ -49,7 +52,6 @@ def counted(facts: Facts, waivers: Sequence[Waiver], today: date, canary: str | 
         return Counted(_said(observed), [*facts.details], notes)
     all_of_them = [one for one in facts.findings if canary is None or not is_canary(one, canary)]
     active = {one.name.lower() for one in waivers if today <= one.until}
-    waived = [one for one in all_of_them if _waived(one, active)]
     left = [one for one in all_of_them if not one.suppressed and not _waived(one, active)]
     notes += _of_waivers(waivers, facts.findings, today)
     incomplete = facts.incomplete
@@ -62,9 +64,8 @@ def counted(facts: Facts, waivers: Sequence[Waiver], today: date, canary: str | 
         notes.insert(0, f"finding nothing proves nothing here: {incomplete}")
         counts = {name: value or None for name, value in counts.items()}
     observed |= counts
-    observed["waived"] = len(waived)
-    lines = [_line(one, "waived" if one in waived else "accepted in the report" if one.suppressed else "") for one in
-             sorted(all_of_them, key=_rank)]  # fmt: skip
+    observed["waived"] = _number(all_of_them, lambda one: _waived(one, active))
+    lines = [_line(one, _how(one, active)) for one in sorted(all_of_them, key=_rank)]
     return Counted(_said(observed), [*facts.details, *lines], notes)
 
 
@@ -150,6 +151,10 @@ def _of_waivers(waivers: Sequence[Waiver], findings: Sequence[Finding], today: d
         elif today > waiver.until:
             notes.append(f"{name} counts again: it was ignored until {waiver.until.isoformat()}")
     return notes
+
+
+def _how(finding: Finding, active: set[str]) -> str:
+    return "waived" if _waived(finding, active) else "accepted in the report" if finding.suppressed else ""
 
 
 def _rank(finding: Finding) -> tuple[bool, int]:

@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -120,9 +121,8 @@ async def test_every_document_gets_the_verdict_it_deserves(
 ) -> None:
     keys: dict[str, Any] = {"artifact": IMAGE} if format == "trivy" else {}
     if format == "npm-audit":
-        # Of another package than those that are looked at.
-        put(tmp_path, "canary.json", payload("npm_audit_vulns.json").replace(b"minimist", b"known-bad"))
-        keys = {"canary": {"id": "known-bad", "path": "canary.json"}}
+        put(tmp_path, "canary.json", payload("npm_audit_vulns.json"))
+        keys = {"canary": CANARY}
     found = await of(tmp_path, payload(file), format, **keys)
     assert {name: found.observed.get(name) for name in seen} == seen
     assert verdict(found, expect, warn) == expected
@@ -306,6 +306,22 @@ async def test_a_canary_in_the_report_itself_is_not_counted(tmp_path: Path) -> N
     assert (seen.observed["canary_found"], seen.observed["total"], seen.observed["fixable"]) == (True, 1, 0)
 
 
+async def test_the_canary_of_another_report_hides_nothing_in_this_one(tmp_path: Path) -> None:
+    put(tmp_path, "canary.json", payload("npm_audit_vulns.json"))
+    seen = await of(tmp_path, payload("npm_audit_vulns.json"), "npm-audit", canary=CANARY)
+    assert (seen.observed["critical"], verdict(seen)) == (1, "fail")
+
+
+async def test_many_findings_and_waivers_are_counted_in_time(tmp_path: Path) -> None:
+    vulns = [{"id": f"PYSEC-{number}", "fix_versions": [], "aliases": []} for number in range(40_000)]
+    report = {"dependencies": [{"name": "a", "version": "1", "vulns": vulns}], "fixes": []}
+    ignore = [waiver(f"PYSEC-{number}", "2026-12-31") for number in range(2000)]
+    began = time.monotonic()
+    seen = await of(tmp_path, json.dumps(report), "pip-audit", ignore=ignore)
+    assert time.monotonic() - began < 5
+    assert (seen.observed["waived"], seen.observed["total"]) == (2000, 38_000)
+
+
 async def test_f26_with_npm_itself(tmp_path: Path) -> None:
     npm = shutil.which("npm")
     need("npm", None if npm else "npm is not installed")
@@ -386,6 +402,22 @@ async def test_f28_both_summaries_of_k6_say_the_same_and_none_is_read_as_the_oth
         await of(tmp_path, json.dumps(summary), "k6-export")
     summary["metrics"]["http_reqs"]["values"]["count"] = 0
     assert verdict(await of(tmp_path, json.dumps(summary), "k6"), ["size(thresholds_failed) < 9"]) == "unknown"
+
+
+async def test_a_threshold_that_held_over_no_sample_held_nothing(tmp_path: Path) -> None:
+    summary = json.loads(payload("k6_handle_summary.json"))
+    del summary["metrics"]["http_req_duration"]["thresholds"]
+    assert verdict(await of(tmp_path, json.dumps(summary), "k6")) == "pass"
+    checks = {"passes": 0, "fails": 0, "rate": 0}
+    summary["metrics"]["checks"] = {"type": "rate", "values": checks, "thresholds": {"rate>=0.9": {"ok": True}}}
+    for report, format in ((summary, "k6"), (k6_export(summary), "k6-export")):
+        seen = await of(tmp_path, json.dumps(report), format)
+        assert verdict(seen) == verdict(seen, ["size(thresholds_failed) == 0"]) == "unknown"
+        assert any("held over no sample" in note for note in seen.notes)
+    summary["metrics"].pop("checks")
+    del summary["metrics"]["http_req_failed"]["thresholds"]
+    bare = await of(tmp_path, json.dumps(summary), "k6")
+    assert verdict(bare) == "unknown", "a load without thresholds and checks has no rule"
 
 
 async def test_f29_locust_is_summed_and_its_percentiles_worked_out(tmp_path: Path) -> None:

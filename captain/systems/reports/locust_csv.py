@@ -1,4 +1,7 @@
-"""Locust's --csv, the file ending in _stats.csv, whose row Aggregated is the sum of all."""
+"""Locust's --csv, the file ending in _stats.csv, whose row Aggregated is the sum of all.
+
+Locust writes it every second and may end before the last requests are in it; --json has all of them.
+"""
 
 from __future__ import annotations
 
@@ -37,6 +40,7 @@ def read(data: bytes, _: Asked) -> Facts:
     facts.put({"requests": requests, "errors": errors, "error_ratio": errors / requests})
     facts.put({name: milliseconds(at, key) for name, key in _TIMES.items() if (at := _number(total, key)) is not None})
     facts.put({"rps": _number(total, "Requests/s")})
+    facts.notes.append("the last second of the run may be missing in Locust's CSV: format: locust (--json) has all")
     facts.details = [
         f"failed {row['Failure Count']} of {row['Request Count']} {safe(row['Name'], 300)}"
         for row in rows
