@@ -527,6 +527,15 @@ async def test_trivy_that_scanned_nothing_is_not_clean(tmp_path: Path) -> None:
     assert verdict(only, ["misconfig_high == 0"]) == "pass"
 
 
+async def test_trivy_that_left_out_the_systems_packages_is_not_clean(tmp_path: Path) -> None:
+    report = json.loads(payload("trivy_clean.json"))
+    del report["Results"][0]
+    seen = await of(tmp_path, json.dumps(report), "trivy")
+    assert verdict(seen) == verdict(seen, CLEAN) == "unknown"
+    del report["Metadata"]["OS"]
+    assert verdict(await of(tmp_path, json.dumps(report), "trivy"), CLEAN) == "pass", "an image without a system"
+
+
 async def test_trivy_counts_secrets_and_misconfigurations_and_shows_no_secret(tmp_path: Path) -> None:
     report = json.loads(payload("trivy_clean.json"))
     match = "AKIA-planted-hunter22"

@@ -43,6 +43,8 @@ def read(data: bytes, _: Asked) -> Facts:
         eosl = system.get("EOSL", False) is not False
         facts.observed["os_eosl"] = eosl
         facts.problems = int(eosl)
+        if facts.vulnerabilities and not any(result.get("Class") == "os-pkgs" for result in results):
+            facts.incomplete = "it names the system in the image and has no Results of its packages"
         if eosl:
             facts.notes.append("the system in the image is past its end of life: nobody looks for its weaknesses")
     return facts
