@@ -97,9 +97,10 @@ class ReportProbe(Probe):
 
     Nothing is counted of a report that is older than the step's `max_age` (24 h), of another artifact, commit or
     lockfile than is asked for, of a tool that says it did not do its work, or that scanned nothing: conditions on its
-    counts are then unknown, and the notes say why. `problems` is 0
-    only where the report itself shows all that is asked for (artifact, commit, lockfile, canary): where it does not
-    say, a 0 is left out. pip-audit and npm-audit name no commit: bind them with lockfile and sums.
+    counts are then unknown, and the notes say why.
+
+    `problems` is 0 only where the report itself shows all that is asked for (artifact, commit, lockfile, canary):
+    where it does not say, a 0 is left out. pip-audit and npm-audit name no commit: bind them with lockfile and sums.
 
     Of files that `path` means the newest is read; of junit all that are young enough and of no other commit, since
     one run of tests often writes several. What counts as a problem: trivy, npm-audit: critical and high, secrets,
