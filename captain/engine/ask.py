@@ -135,6 +135,7 @@ async def ask_resolved(
             deployed_at=None if desk.run is None else desk.run.deploy_started_at,
             around=None if step is None else Inner(desk, step, probe.inner, around, permitted),
             records=Past(desk, None if step is None else step.id),
+            max_age=None if step is None else step.max_age,
         )
         async with asyncio.timeout((timeout + GRACE).total_seconds()):
             seen = await probe.measure(context)

@@ -66,6 +66,8 @@ class Context:
     """For kinds with probes of their own."""
     records: Records | None = None
     """Captain's own log, read-only."""
+    max_age: timedelta | None = None
+    """What the step says of how old its result may be: as old may a document be that a probe reads."""
 
     def secret(self, name: str) -> str:
         """The value of a declared secret. Raises ProbeError where it is not set."""
@@ -260,7 +262,7 @@ probes: Registry[type[Probe]] = Registry("captain.probes", "captain.probes")
 
 RESERVED = frozenset(
     (
-        *("compose", "dockerfile", "ignore", "report", "docs", "source"),
+        *("compose", "dockerfile", "ignore", "docs", "source"),
         *("watch", "score", "rollback"),
     )
 )

@@ -62,7 +62,7 @@ def test_the_examples_load_with_notes_only(tmp_path: Path) -> None:
     deploy = load("deploy", "production", cwd=tmp_path)
     assert len(list(deploy.checklist.steps())) == 13
     unmeasured = {step.id: step.unmeasured for _, step in deploy.checklist.steps()}
-    assert unmeasured["tests-passing"] == "probe report: not measured by this captain yet"
+    assert unmeasured["tests-passing"] is None
     assert unmeasured["no-uncommitted-changes"] is None
     readiness = load("readiness", "staging", cwd=tmp_path)
     assert readiness.checklist.per == "service"
