@@ -188,6 +188,14 @@ def record(world: Planted) -> str:
     return "record: { step: it-2, kind: result }\nexpect: 'observed.text == \"fine\"'"
 
 
+def report(world: Planted) -> str:
+    (world.root / "junit.xml").write_text(
+        f'<testsuites><testsuite name="s" tests="1" failures="1"><testcase name="{SECRET.replace("&", "&amp;")}">'
+        f'<failure message="{IN_URL}">{IN_URL}</failure></testcase></testsuite></testsuites>'
+    )
+    return "report: { format: junit, path: junit.xml }"
+
+
 CASES: dict[str, Callable[[Planted], str]] = {
     "backup": backup,
     "ci": lambda w: (
@@ -209,6 +217,7 @@ CASES: dict[str, Callable[[Planted], str]] = {
     "prometheus": prometheus,
     "queue": lambda w: redis(w, "queue: { broker: rq, url_env: REDIS_URL }"),
     "record": record,
+    "report": report,
     "redis": lambda w: redis(w, "redis: { url_env: REDIS_URL }"),
     "service": lambda w: engine(w, "service: { names: [shop_web], HOST }"),
     "sql": postgres,
