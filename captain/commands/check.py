@@ -203,6 +203,7 @@ async def _all(engine: Engine, steps: list[Step], purpose: str) -> None:
     """Everything side by side, each step after the ones it needs."""
     import asyncio
 
+    await engine.prepare(steps)
     tasks: dict[str, asyncio.Task[None]] = {}
 
     async def one(step: Step, before: list[asyncio.Task[None]]) -> None:

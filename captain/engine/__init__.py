@@ -17,7 +17,7 @@ from captain.engine import attempts, locks, opening, people, roll_back, trials, 
 from captain.engine import gate as gates
 from captain.engine.desk import Desk
 from captain.engine.following import follow
-from captain.engine.measure import measure, measure_all
+from captain.engine.measure import measure, measure_all, prepared
 from captain.engine.names import uses
 from captain.engine.pinned import FileChange
 from captain.engine.roll_back import RollbackPlan
@@ -30,7 +30,7 @@ from captain.run.view import View
 from captain.trust import TrustRequest
 
 if TYPE_CHECKING:
-    from captain.checklist import Target
+    from captain.checklist import Step, Target
     from captain.log.store import Log
     from captain.settings import Settings
 
@@ -152,6 +152,10 @@ class Engine:
         if refusal := allowed.measure(self.view(), step):
             raise refusal
         await measure(self._desk, step, purpose)
+
+    async def prepare(self, steps: Sequence[Step]) -> None:
+        """Load what measuring these steps needs, so that none of them waits for the imports of another."""
+        await prepared(self._desk, [step.asks for step in steps])
 
     async def measure_section(self, section_id: str, *, only_due: bool = False, purpose: str = "measure") -> None:
         """Measure what a section can measure, side by side; `only_due` leaves out what still counts."""

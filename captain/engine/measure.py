@@ -63,6 +63,7 @@ async def measure(
     try:
         if purpose != "verify" and _starts(desk, step):
             await trusted(desk)
+        await prepared(desk, [plan.asks])
         outcome = await run_plan(desk, plan, purpose, release_names)
         if judge is not None:
             outcome.sample.verdict, outcome.sample.message = judge(outcome.sample)
@@ -349,8 +350,24 @@ def ordered(steps: Iterable[Step]) -> list[list[Step]]:
 
 async def measure_all(desk: Desk, steps: Iterable[Step], purpose: str = "measure") -> None:
     """Measure these steps side by side, each after what it needs. One that is refused does not stop the others."""
+    steps = list(steps)
+    await prepared(desk, [step.asks for step in steps])
     for wave in ordered(steps):
         await together(measure(desk, step, purpose) for step in wave if step.id not in desk.asking)
+
+
+async def prepared(desk: Desk, asked: Iterable[Mapping[str, Ask | Alias]]) -> None:
+    """Have the libraries of these probes loaded: each kind's once, off the event loop, before anything is timed."""
+    from captain.checklist import Ask
+
+    asks = [one for each in asked for one in each.values() if isinstance(one, Ask)]
+    probes = [probe for one in asks if (probe := one.probe) is not None]
+    inner = [probe for one in probes for ask in one.inner.values() if (probe := ask.probe) is not None]
+    kinds = {type(one) for one in (*probes, *inner)} - desk.prepared.keys()
+    for kind in kinds:
+        desk.prepared[kind] = desk.keep(desk.own(kind.prepare))
+    waiting = [desk.prepared[type(one)] for one in (*probes, *inner)]
+    await asyncio.gather(*map(asyncio.shield, waiting), return_exceptions=True)
 
 
 async def together(works: Iterable[Awaitable[object]]) -> None:

@@ -97,6 +97,12 @@ async def fetch(
     )
 
 
+def load() -> None:
+    """Import the client, which takes a tenth of a second, before anybody waits for an answer."""
+    _leave_out()
+    import captain.http.ask  # noqa: F401  # its import is all that is wanted
+
+
 @cache
 def _leave_out() -> None:
     """Spare httpx what nothing here uses. A None makes an import fail at once, which httpx allows for."""

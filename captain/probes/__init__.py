@@ -216,6 +216,11 @@ class Probe(BaseModel):
         """Names, types and sentences of what the kind observes; each kind overrides it."""
 
     @classmethod
+    def prepare(cls) -> None:
+        """Load the libraries that measuring needs. Called on a thread, before anything is timed: an import that stands
+        in the way of other probes would be taken for the product's time."""
+
+    @classmethod
     def expects(cls, params: Mapping[str, Any]) -> tuple[str, ...]:
         """Conditions of a step that gives none, with these parameters as the file writes them."""
         return cls.default_expect

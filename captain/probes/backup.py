@@ -235,6 +235,12 @@ expect: ['valid', 'newest_age <= duration("26h")', 'size_ratio >= 0.5 && size_ra
     def safety(self) -> Safety:
         return "drill" if self.verify == "restore" else "read"
 
+    @classmethod
+    def prepare(cls) -> None:
+        from captain.http import load
+
+        load()
+
     def asks(self) -> str:
         if self.source == "command":
             said = self.run if isinstance(self.run, str) else shlex.join(self.run or ())

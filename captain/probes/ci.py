@@ -177,6 +177,12 @@ every: 30s"""
             raise PydanticCustomError("captain", "repo of GitHub is owner/name")
         return self
 
+    @classmethod
+    def prepare(cls) -> None:
+        from captain.http import load
+
+        load()
+
     def asks(self) -> str:
         what = {
             "commit": f"checks of {self.commit or 'the release'} in",

@@ -135,6 +135,12 @@ expect: ['running == matched', 'healthy == running', 'restarting == 0']"""
         uptime_min: Annotated[timedelta, "time since the latest start"]
         items: Annotated[list[dict[str, Any]], "one mapping per container: name, service, running, health, digest, …"]
 
+    @classmethod
+    def prepare(cls) -> None:
+        from captain.systems.docker.reader import load
+
+        load()
+
     def asks(self) -> str:
         meant = [*self.names, *self.services, *([self.project] if self.project else [])]
         meant += [f"{key}={value}" if value else key for key, value in self.labels.items()]

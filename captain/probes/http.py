@@ -129,6 +129,12 @@ expect: ['status == 200', 'json.status == "ok"', 'latency < duration("500ms")']"
         asset_wire_size: Annotated[int, "bytes of all of them as they came, where every one came"]
         assets_failed: Annotated[int, "how many did not come with status 200"]
 
+    @classmethod
+    def prepare(cls) -> None:
+        from captain.http import load
+
+        load()
+
     def asks(self) -> str:
         return f"{self.method} {self.url}"
 

@@ -100,6 +100,12 @@ expect:
         ]
         toolchain_present: Annotated[list[str], "programs and folders for building in it (needs scan_layers)"]
 
+    @classmethod
+    def prepare(cls) -> None:
+        from captain.systems.docker.reader import load
+
+        load()
+
     def asks(self) -> str:
         return f"image {self.ref} of {self.host or 'the Docker engine'}"
 

@@ -156,6 +156,12 @@ expect: ['new_groups == 0', 'json_ratio >= 0.95', 'secrets_found == 0']"""
     def programs(self) -> tuple[Program, ...]:
         return () if self.run is None else (Program(self.run, self.cwd, tuple(sorted(self.env))),)
 
+    @classmethod
+    def prepare(cls) -> None:
+        from captain.systems.docker.reader import load
+
+        load()
+
     def asks(self) -> str:
         meant = ", ".join([*self.names, *self.services, *([self.project] if self.project else [])]) or "all containers"
         run = self.run if isinstance(self.run, str) else shlex.join(self.run or ())

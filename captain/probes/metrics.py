@@ -164,6 +164,12 @@ expect:
         delta_observed: Annotated[float, "by how much the counter of delta went up"]
         delta_elsewhere: Annotated[float, "by how much the other series of its name went up meanwhile"]
 
+    @classmethod
+    def prepare(cls) -> None:
+        from captain.http import load
+
+        load()
+
     def asks(self) -> str:
         sent = self.delta and self.delta.request
         more = f", then {sent.count} requests to {sent.url}" if sent else ""

@@ -176,6 +176,12 @@ expect: ['value < 0.01']"""
     def expects(cls, params: Mapping[str, Any]) -> tuple[str, ...]:
         return _EXPECTS.get(str(params.get("mode", "query")), cls.default_expect)
 
+    @classmethod
+    def prepare(cls) -> None:
+        from captain.http import load
+
+        load()
+
     def asks(self) -> str:
         what = {
             "query": str(self.query),

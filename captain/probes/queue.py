@@ -133,6 +133,12 @@ expect: ['ready == 0 || oldest_age <= duration("5m")', 'dead_recent == 0']"""
             return (self.asks(),)
         return (f"starts {_shown(self.canary)}, which sends a task", f"waits for {self.canary.result_key} in Redis")
 
+    @classmethod
+    def prepare(cls) -> None:
+        from captain.systems.keys.client import load
+
+        load()
+
     def asks(self) -> str:
         named = "" if self.queues == "auto" else f" {', '.join(self.queues)}"
         return f"{self.broker} queues{named} in {self.url_env}{' and a canary' if self.canary else ''}"

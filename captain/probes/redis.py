@@ -91,6 +91,12 @@ expect: ['canary_ok', 'policy_fits', 'maxmemory > 0', 'used_ratio <= 0.9', 'ping
     def safety(self) -> Safety:
         return "active" if self.canary else "read"
 
+    @classmethod
+    def prepare(cls) -> None:
+        from captain.systems.keys.client import load
+
+        load()
+
     def asks(self) -> str:
         return f"redis {self.url_env}: PING, INFO{', SET GET DEL' if self.canary else ''}"
 

@@ -230,6 +230,12 @@ max_age: 24h"""
         """The file or address it is read from."""
         return self.path or self.url or ""
 
+    @classmethod
+    def prepare(cls) -> None:
+        from captain.http import load
+
+        load()
+
     def asks(self) -> str:
         return f"{self.format} report {self.where}"
 

@@ -104,6 +104,12 @@ expect:
             raise wrong("aws_cmd and env are for platform ecs")
         return self
 
+    @classmethod
+    def prepare(cls) -> None:
+        from captain.systems.docker.reader import load
+
+        load()
+
     def asks(self) -> str:
         where = "ECS" if self.platform == "ecs" else self.host or "the swarm"
         return f"services {', '.join(self.names)} of {where}"

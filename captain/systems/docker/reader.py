@@ -345,6 +345,11 @@ def repository(ref: str) -> str:
     return re.sub(r":[^/:]*$", "", ref.partition("@")[0])
 
 
+def load() -> None:
+    """Import the library before anybody waits for an answer."""
+    import docker  # noqa: F401  # its import is all that is wanted
+
+
 def image_pin(ref: str, *, host: str | None, environ: Mapping[str, str], seconds: float) -> Image:
     """What can be run for `ref` and never moves. Blocks. Raises ProbeError where neither engine nor registry has it."""
     with Reader(endpoint(host, environ), seconds) as engine:

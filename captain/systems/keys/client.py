@@ -6,6 +6,7 @@ Commands are given one by one and answered one by one: no pool, no retry, nothin
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import re
 import socket
 import ssl
@@ -209,6 +210,12 @@ async def redis_session(
             yield session
         finally:
             session.close()
+
+
+def load() -> None:
+    """Import the library, where it is there, before anybody waits for an answer."""
+    with contextlib.suppress(ImportError):
+        import redis  # noqa: F401  # its import is all that is wanted
 
 
 def text(value: object) -> str:
