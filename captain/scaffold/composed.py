@@ -1,0 +1,83 @@
+"""What Compose files say of their services, as far as `init` needs it. Pure: reads nodes, asks nothing."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from captain.documents import Node
+
+_PORTS = re.compile(r"(?:[\d.]+:|\[[0-9a-f:]+\]:)?(?:\$\{\w+:?-)?(\d{1,5})\}?:(\d{1,5})(?:/tcp)?")
+_CHECK = re.compile(r"http://(?:localhost|127\.0\.0\.1|0\.0\.0\.0)(?::(\d{1,5}))?(/[\w./~-]{0,200})?(?![\w$])")
+
+
+@dataclass(slots=True)
+class Composed:
+    """One service of Compose, of all files together."""
+
+    name: str
+    file: str
+    image: str = ""
+    builds: bool = False
+    ports: dict[int, int] = field(default_factory=dict)
+    """The port of this machine by the container's."""
+    variables: set[str] = field(default_factory=set)
+    check: str = ""
+    """Its health check as one text."""
+
+    @property
+    def health(self) -> str | None:
+        """The URL of its health check as this machine reaches it, None where it cannot."""
+        found = _CHECK.search(self.check)
+        if found is None:
+            return None
+        port = self.ports.get(int(found[1] or 80))
+        return f"http://127.0.0.1:{port}{found[2] or '/'}" if port and 0 < port < 65536 else None
+
+
+def composed(files: Iterable[tuple[str, Node]]) -> dict[str, Composed]:
+    """The services by name; a later file adds to an earlier one."""
+    found: dict[str, Composed] = {}
+    for file, root in files:
+        services = root.get("services")
+        for name, node in (services.mapping if services is not None else {}).items():
+            if not name.isprintable() or len(found) > 200:
+                continue
+            _add(found.setdefault(name, Composed(name, file)), node)
+    return found
+
+
+def project(roots: Iterable[Node], folder: str) -> str:
+    """The name that Compose gives the project: the file's, else the folder's without what it does not take."""
+    for root in roots:
+        name = root.get("name")
+        if name is not None and name.text and re.fullmatch(r"[a-z0-9][a-z0-9_-]*", name.text):
+            return name.text
+    return re.sub(r"[^a-z0-9_-]", "", folder.lower()).lstrip("_-")
+
+
+def _add(service: Composed, node: Node) -> None:
+    image, build, check = node.get("image"), node.get("build"), node.get("healthcheck", "test")
+    if image is not None and image.text:
+        service.image = image.text
+    service.builds = service.builds or build is not None
+    if check is not None:
+        service.check = check.text or " ".join(item.text or "" for item in check.items)
+    ports, variables = node.get("ports"), node.get("environment")
+    for item in ports.items if ports is not None else ():
+        service.ports |= _port(item)
+    if variables is not None:
+        listed = [(item.text or "").partition("=")[0] for item in variables.items]
+        service.variables.update(name for name in [*variables.mapping, *listed] if name)
+
+
+def _port(item: Node) -> dict[int, int]:
+    if item.text is not None:
+        found = _PORTS.fullmatch(item.text)
+        return {int(found[2]): int(found[1])} if found else {}
+    published, target = item.get("published"), item.get("target")
+    texts = [one.text if one is not None else None for one in (published, target)]
+    if all(text and text.isascii() and text.isdigit() and len(text) < 6 for text in texts):
+        return {int(texts[1] or 0): int(texts[0] or 0)}
+    return {}
