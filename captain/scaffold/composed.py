@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from captain.documents import Node
 
 _PORTS = re.compile(r"(?:[\d.]+:|\[[0-9a-f:]+\]:)?(?:\$\{\w+:?-)?(\d{1,5})\}?:(\d{1,5})(?:/tcp)?")
+_STORES = "postgres postgis mysql mariadb redis valkey keydb mongo rabbitmq elasticsearch memcached"
+_DATA = frozenset(_STORES.split(" "))
 _CHECK = re.compile(r"http://(?:localhost|127\.0\.0\.1|0\.0\.0\.0)(?::(\d{1,5}))?(/[\w./~-]{0,200})?(?![\w$])")
 
 
@@ -25,6 +27,16 @@ class Composed:
     variables: set[str] = field(default_factory=set)
     check: str = ""
     """Its health check as one text."""
+
+    @property
+    def store(self) -> str:
+        """The last part of its image's name: postgres of `docker.io/library/postgres:16`."""
+        return self.image.partition("@")[0].rpartition("/")[2].partition(":")[0]
+
+    @property
+    def holds_data(self) -> bool:
+        """Whether it is one of the databases, caches and brokers that nobody outside should reach."""
+        return self.store in _DATA
 
     @property
     def health(self) -> str | None:

@@ -14,22 +14,8 @@ from captain.systems.tree_files import Tree
 
 MAX_ENTRIES = 20_000
 DEPTH = 6
-_SKIPPED = frozenset(
-    [
-        "node_modules",
-        "venv",
-        "env",
-        "dist",
-        "build",
-        "target",
-        "vendor",
-        "site-packages",
-        "__pycache__",
-        "htmlcov",
-        "coverage",
-        "bower_components",
-    ]
-)
+_OTHERS = "node_modules venv env dist build target vendor site-packages __pycache__ htmlcov coverage bower_components"
+_SKIPPED = frozenset(_OTHERS.split(" "))
 _SHOWN = frozenset((".github",))
 
 

@@ -67,6 +67,8 @@ class Survey:
     """Those that are set where `init` was started."""
     queue: str = ""
     metrics: bool = False
+    languages: tuple[str, ...] = ()
+    """python, node: whose packages the code needs."""
     frontend: str | None = None
     """The folder of package.json."""
     docs: dict[str, str] = field(default_factory=dict)
@@ -121,9 +123,12 @@ def _dependencies(folder: Folder, found: Survey) -> dict[str, str]:
         if path.endswith(".toml"):
             for name in re.findall(r"[\"']([A-Za-z][A-Za-z0-9_.-]*)\s*[\"'\[<>=~!;]", folder.text(path)):
                 needed.setdefault(name.lower().replace("_", "-"), path)
-    if (top := folder.named("pyproject.toml", "setup.py", "requirements.txt")) and "python" not in needed:
+    if top := folder.named("pyproject.toml", "setup.py", "requirements.txt"):
         found.found("code", "Python", top[0])
-    for path in folder.named("package.json"):
+        found.languages = ("python",)
+    if packages := folder.named("package.json"):
+        found.languages += ("node",)
+    for path in packages:
         try:
             package = parse_json(folder.text(path))
         except ValueError as error:
@@ -216,7 +221,7 @@ def _frameworks(folder: Folder, found: Survey, needed: Mapping[str, str]) -> Non
 
 def _stores(found: Survey, needed: Mapping[str, str]) -> None:
     for service in found.services.values():
-        image = PurePosixPath(service.image.partition("@")[0].partition(":")[0]).name
+        image = service.store
         if image in _IMAGES and not found.database:
             found.database = _IMAGES[image]
             found.found("database", found.database, f"{service.file}: {service.name}")
