@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from captain.documents import Node
+from captain.scaffold.quoting import fit
 
 _PORTS = re.compile(r"(?:[\d.]+:|\[[0-9a-f:]+\]:)?(?:\$\{\w+:?-)?(\d{1,5})\}?:(\d{1,5})(?:/tcp)?")
 _STORES = "postgres postgis mysql mariadb redis valkey keydb mongo rabbitmq elasticsearch memcached"
@@ -54,7 +55,7 @@ def composed(files: Iterable[tuple[str, Node]]) -> dict[str, Composed]:
     for file, root in files:
         services = root.get("services")
         for name, node in (services.mapping if services is not None else {}).items():
-            if not name.isprintable() or len(found) > 200:
+            if not fit(name) or len(found) > 200:
                 continue
             _add(found.setdefault(name, Composed(name, file)), node)
     return found

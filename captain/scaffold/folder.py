@@ -10,6 +10,7 @@ from pathlib import Path, PurePosixPath
 from captain.documents import Node, read_foreign_yaml
 from captain.errors import ProbeError
 from captain.safe import safe
+from captain.scaffold.quoting import fit
 from captain.systems.tree_files import Tree
 
 MAX_ENTRIES = 20_000
@@ -33,7 +34,7 @@ class Folder:
     def of(cls, root: Path) -> Folder:
         """Walk it once."""
         folder = cls(root, _tree=Tree(root))
-        folder.paths = tuple(folder._walk())
+        folder.paths = tuple(sorted(folder._walk()))
         return folder
 
     def named(self, *names: str) -> list[str]:
@@ -86,7 +87,7 @@ class Folder:
                             self._tell(f"more than {MAX_ENTRIES} files: only the first were looked at")
                             return
                         path = f"{below}/{entry.name}" if below else entry.name
-                        if not path.isprintable():
+                        if not fit(path):
                             continue
                         if entry.is_dir(follow_symlinks=False):
                             if depth < DEPTH and _walked(entry.name):

@@ -1,4 +1,4 @@
-"""Turns a checklist kept in Markdown into captain's: known lines become probes, the others questions, no tick counts."""
+"""Turns a checklist kept in Markdown into captain's: known lines become probes, others questions, no tick counts."""
 
 from __future__ import annotations
 
@@ -174,7 +174,7 @@ def _doubts(listing: Listing) -> Iterator[str]:
     verdict = re.compile(r"\byes\b|production ready|complete\b", re.IGNORECASE)
     said = [*listing.prose, *(value for _, value in listing.meta)]
     if gaps and any(verdict.search(one) for one in said):
-        yield f"it calls itself ready, yet names {len(gaps)} things that remain"
+        yield f"it calls itself ready, yet {len(gaps)} remaining {'item is' if len(gaps) == 1 else 'items are'} named"
     for part in listing.parts:
         if part.role in ("post", "advice") and any(line.ticked for line in part.lines):
             yield f"{scalar(words(part.title, 60))} is ticked before any deployment of the next release"

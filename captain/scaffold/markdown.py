@@ -6,6 +6,7 @@ Says what stands there and believes none of it: a tick is a claim. Knows no item
 from __future__ import annotations
 
 import re
+import unicodedata
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -25,7 +26,6 @@ _BULLET = re.compile(r"[-*+]\s+(?P<text>\S.*)")
 _NUMBER = re.compile(r"\d{1,4}[.)]\s+(?P<text>\S.*)")
 _REF = re.compile(r"\b[A-Z]{1,10}-\d{1,6}\b")
 _ROW = re.compile(r"\|\s*(?P<name>[^|]+?)\s*\|\s*(?P<score>\d{1,3})\s*%\s*\|.*")
-_SIGNS = re.compile(r"^[^\w.(\[*/]+|[^\w.)\]%!?*\"'>]+$")
 _PHASES: tuple[tuple[str, Role], ...] = (("pre", "pre"), ("post", "post"), ("deploy", "deploy"), ("roll", "deploy"))
 
 
@@ -206,4 +206,13 @@ def _role(title: str, above: str) -> Role:
 def plain(text: str) -> str:
     """A title without pictures around it, emphasis and code marks."""
     text = re.sub(r"\*\*|__|`", "", text).strip()
-    return _SIGNS.sub("", text).strip() or text
+    start, end = 0, len(text)
+    while start < end and _picture(text[start]):
+        start += 1
+    while end > start and (_picture(text[end - 1]) or text[end - 1] == ":"):
+        end -= 1
+    return text[start:end] or text
+
+
+def _picture(char: str) -> bool:
+    return char.isspace() or unicodedata.category(char) in ("So", "Sk", "Mn", "Cf")

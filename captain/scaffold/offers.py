@@ -20,13 +20,27 @@ from captain.scaffold.survey import Survey
 _TEXTS = re.compile(r"\"(?:[^\"\\]|\\.)*\"|'(?:[^'\\]|\\.)*'")
 _NUMBER = re.compile(r"\d+(?:\.\d+)?")
 _WORDS = frozenset(("true", "false", "null", "in", "params"))
-_TESTS = "pytest|tox|nox|unittest|manage\\.py test|npm (run )?test|pnpm (run )?test|yarn (run )?test|vitest|jest"
-_TYPES = "mypy|pyright|tsc|ty check|npm run type|pnpm type|yarn type"
+
+
+def _commands(*names: str) -> str:
+    """A pattern for lines that start one of these: `pip install pytest` tests nothing."""
+    return rf"(?:^ *|run |-m |[;&|] |npx |exec )(?:{'|'.join(names)})(?:[ ;&)]|$)"
+
+
+_TESTS = _commands(
+    *("pytest", "tox", "nox", "unittest", r"python manage\.py test", r"\./manage\.py test"),
+    *("npm test", "npm run test", "pnpm test", "yarn test", "vitest", "jest", "make test"),
+)
+_TYPES = _commands(
+    *("mypy", "pyright", "tsc", "ty check", "npm run typecheck", "npm run type-check", "pnpm typecheck"),
+    *("yarn typecheck", "make types"),
+)
 _AUDITS = {
-    "python": "pip-audit|osv-scanner|safety (check|scan)|uv audit",
-    "node": "npm audit|pnpm audit|yarn (npm )?audit|osv-scanner",
+    "python": _commands("pip-audit", "osv-scanner", "safety check", "safety scan", "uv audit"),
+    "node": _commands("npm audit", "pnpm audit", "yarn audit", "yarn npm audit", "osv-scanner"),
 }
-_CHECKS = "makemigrations.*--check|migrate.*--check|alembic (check|upgrade.*--sql)"
+_BUNDLES = _commands("size-limit", "bundlewatch", "bundlesize", "npm run size")
+_CHECKS = "(?:makemigrations|migrate|alembic)[^#]* (?:--check|check)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,7 +213,7 @@ def _pipelines(found: Survey) -> Iterator[tuple[str, Offer]]:
     scanner: Mapping[str, Plain] = {"uses": "aquasecurity/trivy-action"}
     yield "sec.trivy-ci", one(why, "workflow", scanner, "found > 0", "gating", "exit_code_set")
     yield "add.sec.docker-scan", one(why, "workflow", scanner, "found > 0", "gating", "exit_code_set")
-    yield "perf.bundle-ci", step("size-limit|bundlewatch|bundlesize|next-bundle", {}, "gating")
+    yield "perf.bundle-ci", step(_BUNDLES, {}, "gating")
     deploy = next((job for job in found.jobs if "deploy" in job.lower()), None)
     if deploy is not None:
         yield "ci.pre-deploy", step(_TESTS, {"needs_of": deploy}, "in_needs_of_deploy", "gating")

@@ -18,6 +18,11 @@ def words(text: str, limit: int = 400) -> str:
     return safe(" ".join(text.split()), limit).replace("${{", "$ {{").replace("{params.", "{ params.")
 
 
+def fit(name: str) -> bool:
+    """Whether a name of others can stand in a file as it is: no sign that hides or moves text, and no template."""
+    return name.isprintable() and safe(name, 200) == name and "${{" not in name
+
+
 def scalar(text: str) -> str:
     """One text; bare only where no reader could take it for anything else."""
     return text if _BARE.fullmatch(text) else "'" + text.replace("'", "''") + "'"

@@ -10,7 +10,7 @@ from captain.checklist.steps import Step
 from captain.scaffold.catalogue import SECTIONS, Item, items
 from captain.scaffold.lacking import lacking
 from captain.scaffold.offers import Offer, offers
-from captain.scaffold.quoting import Plain, flow, scalar, words
+from captain.scaffold.quoting import flow, scalar, words
 from captain.scaffold.survey import Survey
 
 
@@ -73,13 +73,13 @@ def _section_id(section: str) -> str:
 
 
 def write_sheet(
-    id: str, title: str, groups: Iterable[Group], found: Survey, *, head: Sequence[str] = (), per: str = "service"
+    id: str, title: str, groups: Iterable[Group], found: Survey, *, head: Sequence[str] = (), top: Sequence[str]
 ) -> Sheet:
-    """The text of one checklist."""
+    """The text of one checklist: `head` as comments, then its own keys, `top` among them, then the sections."""
     made = offers(found)
     sheet = Sheet("")
     rows = [*(f"# {words(each, 300)}" for each in head), f"checklist: {scalar(id)}", f"title: {scalar(words(title))}"]
-    rows += [f"per: {per}", "sections:"]
+    rows += [*top, "sections:"]
     for group in groups:
         rows += [f"  - id: {scalar(group.id)}", f"    title: {scalar(words(group.title))}"]
         if group.phase:
@@ -114,10 +114,9 @@ def _step(line: Line, found: Survey, made: Mapping[str, Sequence[Offer]], sheet:
             told.append(lacking(line.item, found, offered))
         valid = line.item.valid if line.item is not None else "90d"
         body = [f"manual: {scalar(words(question))}", f"sign_off: {{ evidence: required, valid_for: {valid} }}"]
-    if not line.own:
-        (sheet.measured if line.alias or ready else sheet.asked).append(line.id)
-    else:
-        (sheet.asked if any(row.startswith("manual:") for row in line.own) else sheet.measured).append(line.id)
+    by_people = any(row.startswith("manual:") for row in body)
+    measured = line.alias in sheet.measured if line.alias is not None else not by_people
+    (sheet.measured if measured else sheet.asked).append(line.id)
     rows = [f"id: {scalar(line.id)}", f"title: {scalar(words(line.title))}"]
     if line.affects and "affects" in Step.model_fields:
         rows.append(f"affects: {flow(list(line.affects))}")
@@ -137,10 +136,10 @@ def _asked(offer: Offer) -> list[str]:
         rows.append(f"params: {flow(offer.params)}")
     if "" in offer.asks:
         kind, params = offer.asks[""]
-        rows.append(f"{kind}: {flow(_plain(params))}")
+        rows.append(f"{kind}: {flow(params)}")
     else:
         rows.append("probes:")
-        rows += [f"  {name}: {{ {kind}: {flow(_plain(params))} }}" for name, (kind, params) in offer.asks.items()]
+        rows += [f"  {name}: {{ {kind}: {flow(params)} }}" for name, (kind, params) in offer.asks.items()]
     rows.append(f"expect: {flow(list(offer.expect))}")
     if offer.warn:
         rows.append(f"warn: {flow(list(offer.warn))}")
@@ -150,18 +149,3 @@ def _asked(offer: Offer) -> list[str]:
 def _secrets(offer: Offer, known: Sequence[str]) -> list[str]:
     named = [str(value) for _, params in offer.asks.values() for key, value in params.items() if key.endswith("_env")]
     return [name for name in dict.fromkeys(named) if name not in known]
-
-
-def _plain(params: Mapping[str, Plain]) -> Mapping[str, Plain]:
-    """Parameters with what is a template for readers, and not for captain, broken up; captain's own stay."""
-    return {key: _calm(value) for key, value in params.items()}
-
-
-def _calm(value: Plain) -> Plain:
-    if isinstance(value, str):
-        return value if value.startswith("${{ vars.") else value.replace("${{", "$${{")
-    if isinstance(value, bool | int):
-        return value
-    if isinstance(value, Mapping):
-        return {key: _calm(one) for key, one in value.items()}
-    return [_calm(one) for one in value]

@@ -6,7 +6,7 @@ Each finding comes with the file it was read from. What a file only hints at is 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -15,6 +15,7 @@ from captain.documents import parse_json
 from captain.safe import safe
 from captain.scaffold.composed import Composed, composed, project
 from captain.scaffold.folder import Folder
+from captain.scaffold.quoting import fit
 
 COMPOSE = ("compose.yaml", "compose.yml", "docker-compose.yaml", "docker-compose.yml")
 _REQUIREMENTS = ("requirements*.txt", "requirements/*.txt", "pyproject.toml", "Pipfile", "setup.cfg", "setup.py")
@@ -86,7 +87,7 @@ class Survey:
         return min(named, key=len, default=None)
 
 
-Containers = Callable[[], list[Mapping[str, Any]]]
+Containers = Callable[[], Sequence[Mapping[str, Any]]]
 """Lists what runs, as the engine does. Raises ProbeError or ImportError where none answers."""
 
 
@@ -174,7 +175,7 @@ def _pipelines(folder: Folder, found: Survey) -> None:
         for root in folder.yaml(path):
             read.append(path)
             listed = root.get("jobs") if github else root
-            jobs |= dict.fromkeys(listed.mapping if listed is not None else {})
+            jobs |= dict.fromkeys(name for name in (listed.mapping if listed is not None else {}) if fit(name))
             found.scheduled = found.scheduled or root.get("on", "schedule") is not None
     if not read:
         return
@@ -289,7 +290,7 @@ def _running(found: Survey, root: Path, containers: Containers) -> None:
         found.trouble.append(f"running containers: {safe(getattr(error, 'message', error), 160)}")
         return
     here = str(root.resolve())
-    own = [one for one in listed if _label(one, "working_dir") == here and one.get("State") == "running"]
+    own = [one for one in listed if _label(one, "project.working_dir") == here and one.get("State") == "running"]
     if not own:
         found.trouble.append("running containers: none that Compose started from here")
         return
