@@ -30,6 +30,11 @@ class CaptainError(Exception):
         self.hint = hint
         """What to do now, or None where the message says it."""
 
+    @property
+    def advice(self) -> str:
+        """What was met, and what to do, in one line."""
+        return f"{self.message} ({self.hint})" if self.hint else self.message
+
 
 class UsageError(CaptainError):
     """The command line, an environment variable or a name given cannot be right."""

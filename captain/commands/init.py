@@ -112,7 +112,7 @@ def _source(root: Path, source: str | None) -> tuple[str, bytes] | None:
 
 
 def _containers(common: Common) -> list[Mapping[str, Any]]:
-    from captain.systems.docker import Reader, endpoint
+    from captain.systems.docker.reader import Reader, endpoint
 
     with Reader(endpoint(None, common.environ), _ENGINE_SECONDS) as engine:
         return list(engine.containers())

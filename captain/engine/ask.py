@@ -45,6 +45,11 @@ class Answer:
     """Whether asking again would come to the same: a parameter could not be worked out."""
 
     @property
+    def notes(self) -> tuple[str, ...]:
+        """What a person should know besides: why something was not seen, what does not count."""
+        return () if self.measurement is None else self.measurement.notes
+
+    @property
     def observed(self) -> Mapping[str, Value]:
         return {} if self.measurement is None else self.measurement.observed
 
@@ -215,7 +220,8 @@ def evidence(desk: Desk, answer: Answer) -> Evidence:
         "kind": answer.kind,
         "asked": answer.asked,
         "observed": {name: plain(value) for name, value in answer.observed.items()},
-        "error": None if answer.error is None else answer.error.message,
+        "error": None if answer.error is None else answer.error.advice,
+        "notes": [desk.mask(note) for note in answer.notes],
         "body": body,
         "truncated": truncated,
     }

@@ -240,10 +240,12 @@ def _judged(
 
     judged = judge(expect, warn, values)
     errors = [one for one in answers if one.error is not None]
+    notes = [*dict.fromkeys(note for one in answers for note in one.notes)]
     if judged.verdict.good or not errors:
-        return Sample(answers, judged.verdict, judged.message, judged.conditions)
+        message = "; ".join(part for part in (judged.message, *notes) if part)
+        return Sample(answers, judged.verdict, message, judged.conditions)
     faults = [fault(one, plan.on_error) for one in errors]
-    message = "; ".join(dict.fromkeys(one.error.message for one in errors if one.error is not None))
+    message = "; ".join(dict.fromkeys([*(one.error.advice for one in errors if one.error is not None), *notes]))
     if judged.verdict is Verdict.FAIL:
         return Sample(answers, Verdict.FAIL, f"{judged.message}; {message}", judged.conditions)
     if "fail" in faults:

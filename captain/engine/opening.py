@@ -129,7 +129,7 @@ async def resume(desk: Desk, run_id: str, *, quiet: bool = False) -> str:
 
 
 async def _work_tree(desk: Desk) -> None:
-    from captain.systems.git import toplevel
+    from captain.systems.git.program import toplevel
 
     where = (desk.root / desk.target.service.repo) if desk.target.service.repo else desk.root
     try:

@@ -81,7 +81,7 @@ def _last(desk: Desk, run: Run) -> dict[str, Mapping[str, Any]]:
 
 async def bind(desk: Desk, version: str | None, commit: str | None, open_run: Run | None) -> Release:
     """The release's commit, as far as git knows it."""
-    from captain.systems.git import resolve_release, toplevel
+    from captain.systems.git.program import resolve_release, toplevel
 
     rules = desk.target.service.release
     where = (desk.root / desk.target.service.repo) if desk.target.service.repo else desk.root
@@ -117,7 +117,7 @@ def same_commit(run: Run, release: Release) -> None:
 
 async def pin_images(desk: Desk, release: Release, given: Mapping[str, str]) -> tuple[Release, list[str]]:
     """Digests of the release's images, and a sentence for each that the engine does not know: it is left out."""
-    from captain.systems.docker import image_pin
+    from captain.systems.docker.reader import image_pin
 
     if unknown := sorted(set(given) - set(desk.target.service.release.images)):
         raise UsageError(f"--image {unknown[0]}: captain.yaml names no such image")
@@ -152,7 +152,7 @@ async def previous(desk: Desk, release: Release, earlier: Earlier) -> dict[str, 
 
 
 async def _tagged(desk: Desk, version: str) -> Release:
-    from captain.systems.git import resolve_release
+    from captain.systems.git.program import resolve_release
 
     if desk.repo is None or not re.fullmatch(VERSION_PATTERN, version):
         return Release(version=clip(desk.mask(version), 200))

@@ -213,6 +213,11 @@ class Probe(BaseModel):
     class Observes(TypedDict, total=False):
         """Names, types and sentences of what the kind observes; each kind overrides it."""
 
+    @classmethod
+    def expects(cls, params: Mapping[str, Any]) -> tuple[str, ...]:
+        """Conditions of a step that gives none, with these parameters as the file writes them."""
+        return cls.default_expect
+
     def asks(self) -> str:
         """The question in one line, templates as written: shown before the first answer."""
         return self.kind

@@ -18,7 +18,7 @@ from captain.probes import TEXT, Context, Probe, Probes, Seen, probe
 from captain.systems.moves import CRASHES, EVERY, WITHIN, Move, brief, perform
 
 if TYPE_CHECKING:
-    from captain.systems.docker import Endpoint
+    from captain.systems.docker.reader import Endpoint
 
 _CLEANUP = timedelta(seconds=60)
 """At most so much of the step's time is kept for cleaning up."""
@@ -240,13 +240,13 @@ class _Experiment:
         self._note(how)
 
     def _engine(self) -> Endpoint:
-        from captain.systems.docker import endpoint
+        from captain.systems.docker.reader import endpoint
 
         return endpoint(self.drill.host, self.ctx.environ)
 
     async def _crash(self, move: Move) -> bool:
         """Crash what no `until` follows, and see whether it comes back by itself."""
-        from captain.systems.comeback import come_back, running
+        from captain.systems.docker.comeback import come_back, running
 
         engine, blocking = self._engine(), self.ctx.blocking
         before = await running(blocking, engine, move.target or "", min(_MOVE, self.limit - self.elapsed))

@@ -16,13 +16,13 @@ from captain.errors import ProbeError, ProgramError, UsageError
 from captain.fields import Bool, Duration, EnvName, PositiveInt, Run, Text, parse_duration, wrong
 from captain.measurement import Measurement
 from captain.probes import TEXT, Context, Probe, probe
-from captain.systems.docker import Reader, endpoint
-from captain.systems.docker_look import Selection
-from captain.systems.log_containers import Containers, read_containers, skew
-from captain.systems.log_figures import Question, figures
-from captain.systems.log_files import MOST, Piece, newest_lines, read_files
-from captain.systems.log_records import Record
-from captain.systems.log_secrets import Redactor
+from captain.systems.docker.look import Selection
+from captain.systems.docker.reader import Reader, endpoint
+from captain.systems.lines.containers import Containers, read_containers, skew
+from captain.systems.lines.figures import Question, figures
+from captain.systems.lines.files import MOST, Piece, newest_lines, read_files
+from captain.systems.lines.records import Record
+from captain.systems.lines.secrets import Redactor
 from captain.systems.patterns import chooser
 
 _MARGIN = 0.85

@@ -17,9 +17,9 @@ from captain.http.keys import Headers, Url
 from captain.measurement import Measurement, Value
 from captain.probes import TEXT, Context, Probe, Safety, probe
 from captain.safe import safe
-from captain.systems.exposition import Exposition, Family, Selector, selector
+from captain.systems.metrics.exposition import Exposition, Family, Selector, selector
+from captain.systems.metrics.scraping import Place, Scraper, Scrapes
 from captain.systems.patterns import chooser
-from captain.systems.scraping import Place, Scraper, Scrapes
 
 _MARGIN = 0.9
 """Share of the attempt's time the scrapes may take, so that an error of their own comes before the attempt's end."""

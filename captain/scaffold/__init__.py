@@ -15,7 +15,7 @@ from captain.scaffold.files import Wrote, write_new
 from captain.scaffold.plan import Files, planned
 from captain.scaffold.quoting import flow, scalar
 from captain.scaffold.survey import Containers, Survey, survey
-from captain.systems.glance import glance
+from captain.systems.git.glance import glance
 
 __all__ = [
     "Containers",

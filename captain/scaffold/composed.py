@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -23,6 +24,8 @@ class Composed:
     file: str
     image: str = ""
     builds: bool = False
+    context: str | None = None
+    """The folder it is built in, relative to the file; None where that is not known."""
     ports: dict[int, int] = field(default_factory=dict)
     """The port of this machine by the container's."""
     variables: set[str] = field(default_factory=set)
@@ -74,7 +77,9 @@ def _add(service: Composed, node: Node) -> None:
     image, build, check = node.get("image"), node.get("build"), node.get("healthcheck", "test")
     if image is not None and image.text:
         service.image = image.text
-    service.builds = service.builds or build is not None
+    if build is not None:
+        service.builds = True
+        service.context = _context(build)
     if check is not None:
         service.check = check.text or " ".join(item.text or "" for item in check.items)
     ports, variables = node.get("ports"), node.get("environment")
@@ -83,6 +88,13 @@ def _add(service: Composed, node: Node) -> None:
     if variables is not None:
         listed = [(item.text or "").partition("=")[0] for item in variables.items]
         service.variables.update(name for name in [*variables.mapping, *listed] if name)
+
+
+def _context(build: Node) -> str | None:
+    given = build.get("context")
+    text = build.text or (given.text if given is not None else ".") or ""
+    path = posixpath.normpath(text)
+    return path if fit(path) and re.fullmatch(r"[\w./-]+", path) and not path.startswith(("/", "..")) else None
 
 
 def _port(item: Node) -> dict[int, int]:

@@ -134,8 +134,14 @@ def _composes(found: Survey) -> Iterator[tuple[str, Offer]]:
     if not found.compose:
         return
 
+    data = [name for name, service in found.services.items() if service.holds_data]
+    asks: Mapping[str, Plain] = {
+        "files": list(found.compose),
+        **({"roles": dict.fromkeys(data, "data")} if data else {}),
+    }
+
     def static(*expect: str) -> Offer:
-        return one(", ".join(found.compose), "compose", {"files": list(found.compose)}, *expect)
+        return one(", ".join(found.compose), "compose", asks, *expect)
 
     yield "infra.limits", static("services > 0", "no_limits == 0")
     yield "infra.health", static("services > 0", "no_healthcheck == 0")
@@ -148,7 +154,7 @@ def _composes(found: Survey) -> Iterator[tuple[str, Offer]]:
         "infra.env-secrets",
         Offer(
             ", ".join(found.compose),
-            {"compose": ("compose", {"files": list(found.compose)}), "ignore": ("ignore", {"mode": "git"})},
+            {"compose": ("compose", asks), "ignore": ("ignore", {"mode": "git"})},
             ("compose.services > 0", *(f"compose.{each}" for each in secrets), "ignore.tracked_count == 0"),
         ),
     )
@@ -182,12 +188,30 @@ def _names(paths: tuple[str, ...]) -> list[str]:
 
 
 def _ignores(found: Survey) -> Iterator[tuple[str, Offer]]:
-    covered = ("has_file", "uncovered_count == 0", "tracked_count == 0")
-    yield "sec.gitignore-env", one(".gitignore", "ignore", {"mode": "git"}, *covered)
-    if found.dockerfiles:
-        why = ", ".join(found.dockerfiles)
+    kept_out = ("has_file", "uncovered_count == 0", "present_uncovered_count == 0", "tracked_count == 0")
+    plain = one(".gitignore", "ignore", {"mode": "git"}, *kept_out, "history_count == 0")
+    # What was tracked once may be a secret that was replaced since: that is for people to say.
+    yield "sec.gitignore-env", replace(plain, warn=kept_out)
+    contexts = _contexts(found)
+    if contexts:
+        asks: dict[str, tuple[str, Mapping[str, Plain]]] = {
+            name: ("ignore", {"mode": "docker", "root": path})
+            for name, path in zip(_names(tuple(f"{path}/." for path in contexts)), contexts, strict=True)
+        }
         covered = ("has_file", "present_uncovered_count == 0", "uncovered_count == 0")
-        yield "sec.dockerignore", one(why, "ignore", {"mode": "docker"}, *covered)
+        expect = tuple(" && ".join(f"{name}.{each}" for each in covered) for name in asks)
+        yield "sec.dockerignore", Offer(", ".join(found.dockerfiles), asks, expect)
+
+
+def _contexts(found: Survey) -> list[str]:
+    """The folders that are sent to a build: Compose's where it builds, else that of each Dockerfile.
+
+    Nothing where one is not known: a .dockerignore of another folder says nothing.
+    """
+    built = [service.context for service in found.services.values() if service.builds]
+    if built:
+        return [] if None in built else sorted({path for path in built if path is not None})
+    return sorted({path.rpartition("/")[0] or "." for path in found.dockerfiles})
 
 
 def _pipelines(found: Survey) -> Iterator[tuple[str, Offer]]:

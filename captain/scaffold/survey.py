@@ -102,9 +102,9 @@ def survey(root: Path, environ: Mapping[str, str], containers: Containers | None
     _stores(found, needed)
     _docs(folder, found)
     _health(folder, found)
-    found.set_variables = frozenset(
-        name.removesuffix("_FILE") for name in environ if name.removesuffix("_FILE") in found.variables
-    )
+    wanted = {*found.variables, "DATABASE_URL", "REDIS_URL", "GITHUB_TOKEN"}
+    given = {name.removesuffix("_FILE") for name, value in environ.items() if value}
+    found.set_variables = frozenset(wanted & given)
     if containers is not None and found.compose:
         _running(found, root, containers)
     if found.about & {"web", "containers", "image"}:

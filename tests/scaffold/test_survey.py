@@ -314,3 +314,19 @@ def test_installing_a_tool_is_not_running_it(tmp_path: Path, line: str, tests: b
     pattern = offer.asks[""][1]["step"]
     assert isinstance(pattern, str)
     assert (finder(pattern)(line) is not None) is tests
+
+
+def test_each_build_is_judged_by_the_dockerignore_of_its_own_folder(tmp_path: Path) -> None:
+    root = make(tmp_path / "shop", SERVICE)
+    (offer,) = offers(survey(root, {}))["sec.dockerignore"]
+    assert [params["root"] for _, params in offer.asks.values()] == ["backend", "frontend"]
+    (root / "compose.yaml").write_text("services: { a: { build: { context: . , dockerfile: backend/Dockerfile } } }\n")
+    (offer,) = offers(survey(root, {}))["sec.dockerignore"]
+    assert [params["root"] for _, params in offer.asks.values()] == ["."]
+    (root / "compose.yaml").write_text("services: { a: { build: '${ELSEWHERE}' } }\n")
+    assert "sec.dockerignore" not in offers(survey(root, {}))
+
+
+def test_a_variable_that_is_set_to_nothing_is_no_secret(tmp_path: Path) -> None:
+    root = make(tmp_path / "shop", SERVICE)
+    assert "sql" not in written(root, survey(root, {"SHOP_DATABASE_URL": ""}))["db.ssl-mode"]
