@@ -33,6 +33,8 @@ def command(ctx: click.Context, service: str | None, health_url: str | None, sou
 
     Starts nothing of the repository. What is there stays as it is.
     """
+    from dataclasses import replace
+
     from captain import scaffold
     from captain.commands.shared.out import line
     from captain.diagnostics import ExitCode, say
@@ -48,7 +50,7 @@ def command(ctx: click.Context, service: str | None, health_url: str | None, sou
     if service is not None:
         if scaffold.as_id(service) != service:
             raise UsageError(f"{service[:100]!r} is no id", hint="lower-case letters, digits, . _ - (at most 64)")
-        found = scaffold.Found(service, "--service", found.git, found.branch)
+        found = replace(found, service=service, why="--service")
     given = None if health_url is None else scaffold.check_url(health_url)
     imported = _source(root, source)
     seen = scaffold.survey(root, common.environ, lambda: _containers(common))
@@ -57,7 +59,7 @@ def command(ctx: click.Context, service: str | None, health_url: str | None, sou
         given = scaffold.check_url(click.prompt("health URL", default=guess, err=True))
     url = given or scaffold.check_url(guess)
     beside = None if there is None else _beside(source, scaffold.as_id)
-    files = scaffold.planned(seen, shipped("deploy"), imported, beside=beside)
+    files = scaffold.planned(seen, shipped("deploy"), imported, beside=beside, repository=found.repository)
     _tell(found, seen, files, url, given is not None, there is None)
     schemas = {name: json.dumps(schema(name), indent=1) + "\n" for name in ("captain", "checklist")}
     wrote = []

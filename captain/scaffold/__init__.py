@@ -48,6 +48,8 @@ class Found:
     git: bool
     """Whether it lies in a git work tree."""
     branch: str | None = None
+    repository: str | None = None
+    """OWNER/NAME, where a remote is on github.com."""
 
 
 def look(root: Path) -> Found:
@@ -60,7 +62,8 @@ def look(root: Path) -> Found:
         (root.resolve().name, "the folder's name"),
     ):
         if name and (found := as_id(name)):
-            return Found(found, why, seen is not None, seen.branch if seen is not None else None)
+            branch = seen.branch if seen is not None else None
+            return Found(found, why, seen is not None, branch, _github(seen.remotes) if seen is not None else None)
     return Found("service", "nothing here that could be a name", seen is not None)
 
 
@@ -88,6 +91,14 @@ def _remote(remotes: Mapping[str, str]) -> str | None:
         return None
     tail = path.rstrip("/").rpartition("/")[2].removesuffix(".git")
     return None if "@" in tail else tail
+
+
+def _github(remotes: Mapping[str, str]) -> str | None:
+    url = remotes.get("origin") or next(iter(remotes.values()), "")
+    found = re.fullmatch(
+        r"(?:https://(?:[^@/]*@)?github\.com/|(?:ssh://)?git@github\.com[:/])([\w.-]+/[\w.-]+?)(?:\.git)?/?", url
+    )
+    return found[1] if found and found[1].isascii() else None
 
 
 def as_id(name: str) -> str:

@@ -13,6 +13,13 @@ from captain.scaffold.quoting import fit
 _PORTS = re.compile(r"(?:[\d.]+:|\[[0-9a-f:]+\]:)?(?:\$\{\w+:?-)?(\d{1,5})\}?:(\d{1,5})(?:/tcp)?")
 _STORES = "postgres postgis mysql mariadb redis valkey keydb mongo rabbitmq elasticsearch memcached"
 _DATA = frozenset(_STORES.split(" "))
+_PATHS = {
+    "mysql": "/var/lib/mysql",
+    "mariadb": "/var/lib/mysql",
+    "mongo": "/data/db",
+    "redis": "/data",
+    "valkey": "/data",
+}
 _CHECK = re.compile(r"http://(?:localhost|127\.0\.0\.1|0\.0\.0\.0)(?::(\d{1,5}))?(/[\w./~-]{0,200})?(?![\w$])")
 
 
@@ -41,6 +48,15 @@ class Composed:
     def holds_data(self) -> bool:
         """Whether it is one of the databases, caches and brokers that nobody outside should reach."""
         return self.store in _DATA
+
+    @property
+    def data_path(self) -> str | None:
+        """Where its image keeps what must outlive a container, None where that is not known for sure."""
+        if self.store != "postgres":
+            return _PATHS.get(self.store)
+        # From 18 on it lies one folder higher.
+        version = re.match(r"\d+", self.image.partition("@")[0].rpartition("/")[2].partition(":")[2])
+        return "/var/lib/postgresql/data" if version and int(version[0]) < 18 else None
 
     @property
     def health(self) -> str | None:

@@ -116,7 +116,7 @@ def _containers(found: Survey) -> Iterator[tuple[str, Offer]]:
     def live(params: Mapping[str, Plain], *expect: str) -> Offer:
         return one(why, "docker", {"project": found.project, **params}, *expect)
 
-    yield "infra.non-root", live({"top": True}, "root_processes == 0")
+    yield "infra.non-root", live({"top": True}, "root_processes == 0", "user_processes > 0")
     yield "infra.limits", live({}, "no_memory_limit == 0", "no_cpu_limit == 0", "oom_killed == 0")
     yield "infra.health", live({}, "no_healthcheck == 0", "unhealthy == 0", "healthy == running")
     data = [name for name, service in found.services.items() if service.holds_data]
@@ -124,7 +124,13 @@ def _containers(found: Survey) -> Iterator[tuple[str, Offer]]:
         # Without roles nobody could say which ports must not be open.
         closed = ("host_network == 0", "default_bridge == 0", "published_internal == 0")
         yield "infra.network", live({"roles": dict.fromkeys(data, "data")}, *closed)
-    yield "infra.volumes", live({}, "anonymous_volumes == 0", "docker_sock_mounts == 0", "sensitive_mounts == 0")
+    kept: dict[str, Plain] = {
+        name: [service.data_path] for name, service in found.services.items() if service.data_path is not None
+    }
+    if kept and all(service.data_path for service in found.services.values() if service.holds_data):
+        # Without the paths that matter nothing would be compared.
+        mounted = ("missing_mounts == 0", "anonymous_volumes == 0", "docker_sock_mounts == 0")
+        yield "infra.volumes", live({"require_mounts": kept}, *mounted)
     yield "log.rotation", live({}, "log_unbounded == 0")
     tried = ("no_healthcheck == 0", "health_retries_min >= params.attempts")
     yield "ci.health-retries", replace(live({}, *tried), params={"attempts": "3"})
@@ -145,8 +151,8 @@ def _composes(found: Survey) -> Iterator[tuple[str, Offer]]:
 
     yield "infra.limits", static("services > 0", "no_limits == 0")
     yield "infra.health", static("services > 0", "no_healthcheck == 0")
-    yield "infra.network", static("services > 0", "published_data_ports == 0", "host_network == 0")
-    yield "infra.volumes", static("services > 0", "anonymous_volumes == 0", "sock_mounts == 0")
+    if data:
+        yield "infra.network", static("services > 0", "published_data_ports == 0", "host_network == 0")
     yield "log.rotation", static("services > 0", "log_unbounded == 0")
     yield "add.infra.no-version-key", static("services > 0", "has_version_key == 0")
     secrets = ("literal_secrets == 0", "default_secrets == 0", "env_files_missing == 0")
@@ -225,7 +231,6 @@ def _pipelines(found: Survey) -> Iterator[tuple[str, Offer]]:
 
     yield "ci.tests-on-pr", step(_TESTS, {"on": [changes]}, "gating")
     yield "ci.type-check", step(_TYPES, {"on": [changes]}, "gating")
-    yield "ci.migration-check", step(_CHECKS, {}, "gating")
     audited: dict[str, tuple[str, Mapping[str, Plain]]] = {
         language: ("workflow", {"step": _AUDITS[language]}) for language in found.languages
     }
@@ -240,7 +245,9 @@ def _pipelines(found: Survey) -> Iterator[tuple[str, Offer]]:
     yield "perf.bundle-ci", step(_BUNDLES, {}, "gating")
     deploy = next((job for job in found.jobs if "deploy" in job.lower()), None)
     if deploy is not None:
-        yield "ci.pre-deploy", step(_TESTS, {"needs_of": deploy}, "in_needs_of_deploy", "gating")
+        before: Mapping[str, Plain] = {"needs_of": deploy}
+        yield "ci.pre-deploy", step(_TESTS, before, "in_needs_of_deploy", "gating")
+        yield "ci.migration-check", step(_CHECKS, before, "in_needs_of_deploy", "gating")
 
 
 def _databases(found: Survey) -> Iterator[tuple[str, Offer]]:

@@ -8,10 +8,12 @@ from dataclasses import dataclass, field
 
 from captain.scaffold.importing import imported
 from captain.scaffold.markdown import read_markdown
-from captain.scaffold.quoting import words
+from captain.scaffold.offers import one
+from captain.scaffold.quoting import Plain, flow, words
 from captain.scaffold.sheets import Group, Sheet, review, write_sheet
 from captain.scaffold.survey import Survey
 
+_TESTS = re.compile(r"(?m)^        manual: Open the CI run .*\n        sign_off: .*\n")
 _DEFAULTS = re.compile(r"(?m)^defaults: .*$")
 
 
@@ -31,20 +33,43 @@ class Files:
     """Where it contradicts itself."""
 
 
-def planned(found: Survey, deploy: str, source: tuple[str, bytes] | None, *, beside: str | None) -> Files:
+def deployment(shipped: str, found: Survey, repository: str | None) -> tuple[str, list[str]]:
+    """The shipped checklist, with CI asked where there is a token for it, and the secrets it then needs."""
+    token = "GITHUB_TOKEN"
+    if repository is None or found.forge != "github" or token not in found.set_variables:
+        return shipped, []
+    asks: Mapping[str, Plain] = {"provider": "github", "repo": repository, "token_env": token}
+    counts = ("total > 0", "failed_count == 0", "pending_count == 0", "missing_count == 0")
+    offer = one("CI", "ci", asks, *counts)
+    if not offer.ready:
+        return shipped, []
+    rows = f"        ci: {flow(asks)}\n        expect: {flow(list(counts))}\n"
+    text, changed = _TESTS.subn(lambda _: rows, shipped, count=1)
+    return text, [token] if changed else []
+
+
+def planned(
+    found: Survey, shipped: str, source: tuple[str, bytes] | None, *, beside: str | None, repository: str | None = None
+) -> Files:
     """The checklists of a repository.
 
-    `deploy` is the text of the shipped one. `source` is the name and content of a list to import. `beside` begins the
-    ids of imported checklists where others are there already; without `source` nothing is written then. Raises
-    UsageError for a source that is no checklist.
+    `shipped` is the text of captain's own, `repository` the name on the forge. `source` is the name and content of a
+    list to import. `beside` begins the ids of imported checklists where others are there already; without `source`
+    nothing is written then. Raises UsageError for a source that is no checklist.
     """
+    deploy, secrets = deployment(shipped, found, repository)
     if source is not None:
-        return _imported(found, deploy, source, beside)
+        files = _imported(found, deploy, source, beside)
+        asked = any("token_env: 'GITHUB_TOKEN'" in text for text in files.sheets.values())
+        files.secrets += secrets if asked else []
+        return files
     if beside is not None:
         return Files({})
     head = ["What makes this service ready, found by captain init. Questions say what would make them measurable."]
     sheet = write_sheet("readiness", "Production readiness", review(found), found, head=head, top=["per: service"])
-    return _files({"checklists/deploy.yaml": deploy}, [sheet], {"checklists/readiness.yaml": sheet.text})
+    files = _files({"checklists/deploy.yaml": deploy}, [sheet], {"checklists/readiness.yaml": sheet.text})
+    files.secrets += secrets
+    return files
 
 
 def _imported(found: Survey, deploy: str, source: tuple[str, bytes], beside: str | None) -> Files:

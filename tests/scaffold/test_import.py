@@ -237,3 +237,28 @@ def test_whatever_is_imported_lints(tmp_path_factory: pytest.TempPathFactory, pa
         f"service: a\nvars: {variables}\nenvironments: {{ staging: {{}} }}\nchecklists: [{', '.join(files.sheets)}]\n"
     )
     assert [str(one) for one in lint(cwd=folder) if one.severity == "error"] == []
+
+
+def test_a_long_list_of_a_team_is_imported_whole(folder: Path) -> None:
+    """71 lines of a review, 18 additions, 3 gaps, 4 recommendations and 13 steps of a deployment, garbled as it came."""
+    text = (DATA / "team-checklist.md").read_text()
+    data = garbled(text)
+    bring(folder, data)
+    review = sections(folder / "checklists/readiness.yaml")
+    counts = [len(section["steps"]) for section in review]
+    assert counts == [7, 7, 8, 8, 8, 6, 7, 6, 7, 7, 4, 3, 4, 3, 4, 3, 4]
+    assert [len(section["steps"]) for section in sections(folder / "checklists/deploy.yaml")] == [5, 4, 4]
+    found = steps(folder / "checklists/readiness.yaml")
+    titles = [line.text for part in read_markdown(data).parts for line in part.lines]
+    written = [step["title"] for step in found.values()]
+    assert titles[: len(written)] == written, "word for word and in order"
+    assert len([one for one in found if one.startswith(("infra.", "sec.", "scal.", "add."))]) == 7 + 8 + 7 + 18
+    assert {one: found[one]["alias"] for one in found if "alias" in found[one]} == {
+        "log.slow-query": "db.slow-log",
+        "perf.pooling": "db.pooling",
+        "dr.restore-tested": "db.restore",
+        "scal.pooling": "db.pooling",
+        "scal.cache": "perf.cache",
+        "scal.cdn": "perf.cdn",
+    }
+    assert [str(one) for one in lint(cwd=folder) if one.severity == "error"] == []

@@ -24,6 +24,8 @@ from captain.scaffold.composed import composed
 from captain.scaffold.offers import Offer, offers, one
 from captain.scaffold.survey import Survey, survey
 from captain.systems.patterns import finder
+from tests.docker_engine import Box
+from tests.git_repo import Repo
 from tests.scaffold.repositories import LIBRARY, SERVICE, make
 
 ROOT = Path(__file__).parents[2]
@@ -330,3 +332,64 @@ def test_each_build_is_judged_by_the_dockerignore_of_its_own_folder(tmp_path: Pa
 def test_a_variable_that_is_set_to_nothing_is_no_secret(tmp_path: Path) -> None:
     root = make(tmp_path / "shop", SERVICE)
     assert "sql" not in written(root, survey(root, {"SHOP_DATABASE_URL": ""}))["db.ssl-mode"]
+
+
+@pytest.mark.parametrize(
+    ("remote", "name"),
+    [
+        ("https://github.com/acme/shop.git", "acme/shop"),
+        ("https://karen:s3cr3t@github.com/acme/shop", "acme/shop"),
+        ("git@github.com:acme/shop.git", "acme/shop"),
+        ("https://github.com.evil.example/acme/shop", None),
+        ("https://gitlab.com/acme/shop", None),
+        ("https://github.com/acme/shop/'x", None),
+    ],
+)
+def test_ci_is_asked_before_a_deployment_where_there_is_a_token(tmp_path: Path, remote: str, name: str | None) -> None:
+    root = make(tmp_path / "shop", SERVICE)
+    Repo(root).git("remote", "add", "origin", remote)
+    found = scaffold.look(root)
+    assert found.repository == name
+    environ = {"GITHUB_TOKEN": "s3cr3t"}
+    files = scaffold.planned(survey(root, environ), shipped("deploy"), None, beside=None, repository=name)
+    text = files.sheets["checklists/deploy.yaml"]
+    assert ("ci: { provider: github, repo: 'acme/shop', token_env: 'GITHUB_TOKEN' }" in text) is (name is not None)
+    assert ("GITHUB_TOKEN" in files.secrets) is (name is not None)
+    assert "s3cr3t" not in repr(files) + repr(found)
+    list(scaffold.write(root, found, "http://127.0.0.1:8000/healthz", files, {}))
+    assert [str(one) for one in lint(cwd=root) if one.severity == "error"] == []
+    files = scaffold.planned(survey(root, {}), shipped("deploy"), None, beside=None, repository=name)
+    assert files.sheets["checklists/deploy.yaml"] == shipped("deploy"), "without a token a person answers"
+
+
+def test_what_outlives_a_container_is_compared_only_where_its_path_is_known(tmp_path: Path) -> None:
+    root = make(tmp_path / "shop", SERVICE)
+    steps = written(root, survey(root, {}, lambda: running(root)))
+    mounts = {"db": ["/var/lib/postgresql/data"], "redis": ["/data"]}
+    assert steps["infra.volumes"]["docker"]["require_mounts"] == mounts
+    (root / "compose.yaml").write_text("services: { db: { image: 'postgres:18' } }\n")
+    assert "infra.volumes" not in offers(survey(root, {}, lambda: running(root)))
+    (root / "compose.yaml").write_text("services: { web: { build: . } }\n")
+    made = offers(survey(root, {}, lambda: running(root)))
+    assert "infra.volumes" not in made and "infra.network" not in made
+
+
+def test_containers_of_a_real_engine_are_found_and_measured(
+    tmp_path: Path, docker_box: Box, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = make(tmp_path / "shop", {"compose.yaml": "services: { web: { image: shop } }\n"})
+    labels = {
+        "com.docker.compose.project": docker_box.prefix,
+        "com.docker.compose.project.working_dir": str(root),
+        "com.docker.compose.service": "web",
+    }
+    docker_box.start("web", Labels=labels)
+    docker_box.start("other")
+    monkeypatch.chdir(root)
+    monkeypatch.setenv("DOCKER_HOST", docker_box.engine.host)
+    monkeypatch.setenv("CAPTAIN_LOG", str(tmp_path / "log.sqlite"))
+    assert main(["init", "--no-input"]) == 0
+    said = capsys.readouterr().err
+    assert f"running  {docker_box.name('web')}  (the engine, project {docker_box.prefix})" in said
+    assert "fail     Docker containers running non-root users: root_processes == 0" in said
+    assert "fail     Resource limits configured (CPU, memory): no_memory_limit == 0: no_memory_limit = 1" in said
