@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 
 from captain.scaffold.items import ITEMS
 
@@ -87,7 +87,7 @@ def _bare(title: str) -> str:
     return re.sub(r"\([^()]*\)", " ", title)
 
 
-@cache
+@lru_cache(4096)
 def _plain(text: str) -> str:
     """Words alone: no case, no signs, and every number the same."""
     text = unicodedata.normalize("NFKC", text[:400]).casefold()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
 
 from captain.documents import Node, read_foreign_yaml
@@ -28,6 +29,7 @@ class Folder:
     trouble: list[str] = field(default_factory=list)
     paths: tuple[str, ...] = ()
     """Of regular files, relative, in order; links are not followed."""
+    _parts: tuple[list[str], ...] = ()
     _tree: Tree | None = None
 
     @classmethod
@@ -35,6 +37,7 @@ class Folder:
         """Walk it once."""
         folder = cls(root, _tree=Tree(root))
         folder.paths = tuple(sorted(folder._walk()))
+        folder._parts = tuple(path.lower().split("/") for path in folder.paths)
         return folder
 
     def named(self, *names: str) -> list[str]:
@@ -43,10 +46,11 @@ class Folder:
 
     def like(self, *patterns: str) -> list[str]:
         """Paths that match a pattern from their end, `docs/*.md`, without regard to case."""
+        wanted = [(pattern.lower(), pattern.count("/") + 1) for pattern in patterns]
         return self._nearest(
             path
-            for path in self.paths
-            if any(PurePosixPath(path.lower()).match(pattern.lower()) for pattern in patterns)
+            for path, parts in zip(self.paths, self._parts, strict=True)
+            if any(fnmatchcase("/".join(parts[-depth:]), pattern) for pattern, depth in wanted)
         )
 
     def text(self, path: str) -> str:

@@ -18,14 +18,13 @@ MAX_LINES = 2000
 
 Role = Literal["review", "pre", "deploy", "post", "addition", "gap", "advice"]
 
-_HEADING = re.compile(r"(#{1,6})\s+(.*?)\s*#*")
+_HEADING = re.compile(r"(#{1,6})\s+(\S.*)")
 _BOLD = re.compile(r"\*\*(?P<number>\d+\.\s*)?(?P<title>[^*]{1,300}?)(?P<end>:?)\*\*(?P<colon>:?)")
 _META = re.compile(r"\*\*(?P<key>[^*:]{1,60}):\*\*\s*(?P<value>.{0,300})")
 _BOX = re.compile(r"[-*+]\s+\[(?P<mark>[ xX])\]\s+(?P<text>.+)")
 _BULLET = re.compile(r"[-*+]\s+(?P<text>\S.*)")
 _NUMBER = re.compile(r"\d{1,4}[.)]\s+(?P<text>\S.*)")
 _REF = re.compile(r"\b[A-Z]{1,10}-\d{1,6}\b")
-_ROW = re.compile(r"\|\s*(?P<name>[^|]+?)\s*\|\s*(?P<score>\d{1,3})\s*%\s*\|.*")
 _PHASES: tuple[tuple[str, Role], ...] = (("pre", "pre"), ("post", "post"), ("deploy", "deploy"), ("roll", "deploy"))
 
 
@@ -138,15 +137,15 @@ class _Reader:
 
     def take(self, line: str, number: int) -> None:
         if match := _HEADING.fullmatch(line):
-            self._heading(len(match[1]), plain(match[2]))
+            self._heading(len(match[1]), _title(match[2].rstrip("#")))
         elif match := _BOX.fullmatch(line):
             self._line(match["text"], match["mark"] != " ", number)
-        elif match := _ROW.fullmatch(line):
-            self.found.scores.append((plain(match["name"]), int(match["score"])))
+        elif (row := _score(line)) is not None:
+            self.found.scores.append(row)
         elif match := _META.fullmatch(line):
             self._meta(plain(match["key"]), match["value"].strip())
         elif (match := _BOLD.fullmatch(line)) and (match["number"] or match["end"] or match["colon"]):
-            self._bold(plain(match["title"]), bool(match["number"]))
+            self._bold(_title(match["title"]), bool(match["number"]))
         elif (match := _NUMBER.fullmatch(line)) and self.part is not None and self.part.role in ("gap", "advice"):
             self._line(match["text"], "✅" in match["text"], number)
         elif (match := _BULLET.fullmatch(line)) and self.listing:
@@ -201,6 +200,18 @@ def _role(title: str, above: str) -> Role:
     if re.search(r"\bdeploy\w*|\brollout|\broll-out", low) and re.search(r"\bdeploy", context):
         return next(role for word, role in _PHASES if word in low)
     return "review"
+
+
+def _title(text: str) -> str:
+    return " ".join(plain(text[:300]).split())
+
+
+def _score(line: str) -> tuple[str, int] | None:
+    """What a row of a table claims: `| Security | 95% | …`."""
+    cells = [cell.strip() for cell in line.split("|")[1:3]] if line.startswith("|") else []
+    if len(cells) < 2 or not re.fullmatch(r"\d{1,3}\s{0,3}%", cells[1]):
+        return None
+    return _title(cells[0]), int(cells[1].rstrip("% "))
 
 
 def plain(text: str) -> str:

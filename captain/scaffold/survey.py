@@ -118,7 +118,7 @@ def _dependencies(folder: Folder, found: Survey) -> dict[str, str]:
     """Names of what the code needs, each with the file that says so. Versions and comments are no names."""
     needed: dict[str, str] = {}
     for path in folder.like(*_REQUIREMENTS):
-        for name in re.findall(r"(?m)^[\s\"'\[]*([A-Za-z][A-Za-z0-9_.-]*)", folder.text(path)):
+        for name in re.findall(r"(?m)^[ \t\"'\[]*([A-Za-z][A-Za-z0-9_.-]*)", folder.text(path)):
             needed.setdefault(name.lower().replace("_", "-"), path)
         # Lists of pyproject.toml may stand on one line.
         if path.endswith(".toml"):
@@ -160,7 +160,7 @@ def _images(folder: Folder, found: Survey, root: Path) -> None:
     found.services = composed(read)
     found.project = project((node for _, node in read), root.resolve().name)
     found.about.add("containers")
-    found.found("containers", f"{len(found.services)} services: {', '.join(found.services)}", found.compose[0])
+    found.found("services", f"{len(found.services)} services: {', '.join(found.services)}", found.compose[0])
     for service in found.services.values():
         found.variables |= {name for name in service.variables if re.fullmatch(r"[A-Z][A-Z0-9_]*", name)}
 
@@ -190,7 +190,7 @@ def _frameworks(folder: Folder, found: Survey, needed: Mapping[str, str]) -> Non
         if "django" in folder.text(path).lower():
             found.django = str(PurePosixPath(path).parent)
             found.about |= {"web", "migrations"}
-            found.found("framework", "Django", path)
+            found.found("web", "Django", path)
             break
     if (ini := folder.named("alembic.ini")) and found.django is None:
         found.alembic = str(PurePosixPath(ini[0]).parent)
@@ -199,7 +199,7 @@ def _frameworks(folder: Folder, found: Survey, needed: Mapping[str, str]) -> Non
     for name in ("fastapi", "flask", "starlette", "aiohttp", "npm:express", "npm:fastify"):
         if name in needed and found.django is None:
             found.about.add("web")
-            found.found("framework", name.removeprefix("npm:"), needed[name])
+            found.found("web", name.removeprefix("npm:"), needed[name])
             break
     for path in folder.like("settings.py", "settings/*.py", "config/*.py", "config.py", ".env.example", ".env.sample"):
         text = folder.text(path)

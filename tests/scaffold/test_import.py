@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from pathlib import Path
 from typing import Any
 
@@ -240,7 +241,7 @@ def test_whatever_is_imported_lints(tmp_path_factory: pytest.TempPathFactory, pa
 
 
 def test_a_long_list_of_a_team_is_imported_whole(folder: Path) -> None:
-    """71 lines of a review, 18 additions, 3 gaps, 4 recommendations and 13 steps of a deployment, garbled as it came."""
+    """71 lines of a review, 18 additions, 3 gaps, 4 recommendations, 13 steps of a deployment: garbled as it came."""
     text = (DATA / "team-checklist.md").read_text()
     data = garbled(text)
     bring(folder, data)
@@ -262,3 +263,21 @@ def test_a_long_list_of_a_team_is_imported_whole(folder: Path) -> None:
         "scal.cdn": "perf.cdn",
     }
     assert [str(one) for one in lint(cwd=folder) if one.severity == "error"] == []
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "|" + " " * 1990 + "x",
+        "# " + "(A-1" * 490,
+        "# x" + " " * 1990 + "(",
+        "**" * 990,
+        "**a" + ":" * 1900,
+        "- [ ] " + "(" * 1900,
+    ],
+)
+def test_lines_made_to_be_slow_are_not(line: str) -> None:
+    began = time.monotonic()
+    listing = read_markdown(("- [ ] x\n" + f"{line}\n" * 500).encode())
+    imported(listing, "a.md", shipped("deploy"))
+    assert time.monotonic() - began < 5

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from pathlib import Path
 from typing import Any
 
@@ -63,7 +64,7 @@ def silent() -> list[Any]:
 def test_a_service_of_django_and_next_is_recognised_with_the_file_that_says_so(tmp_path: Path) -> None:
     found = survey(make(tmp_path / "shop", SERVICE), {}, silent)
     told = {one.topic: (one.said, one.where) for one in found.findings}
-    assert told["framework"] == ("Django", "backend/manage.py")
+    assert told["web"] == ("Django", "backend/manage.py")
     assert told["frontend"] == ("Next.js", "frontend/package.json")
     assert told["queue"] == ("dramatiq", "backend/requirements.txt")
     assert told["database"][0] == "postgres"
@@ -153,7 +154,7 @@ def test_init_ends_with_a_first_measurement(
     assert not (tmp_path / "log.sqlite").exists(), "a first look is kept nowhere"
     if files is SERVICE:
         assert "fail     Type checking enforced" in said.err, "mypy . || true enforces nothing"
-        assert "framework Django" in said.err and "(backend/manage.py)" in said.err
+        assert "web      Django" in said.err and "(backend/manage.py)" in said.err
         assert "unseen   running containers: " in said.err
 
 
@@ -393,3 +394,29 @@ def test_containers_of_a_real_engine_are_found_and_measured(
     assert f"running  {docker_box.name('web')}  (the engine, project {docker_box.prefix})" in said
     assert "fail     Docker containers running non-root users: root_processes == 0" in said
     assert "fail     Resource limits configured (CPU, memory): no_memory_limit == 0: no_memory_limit = 1" in said
+
+
+def test_a_file_made_to_be_slow_is_not(tmp_path: Path) -> None:
+    for name, text in {
+        "requirements.txt": "\n" * 1_000_000,
+        "pyproject.toml": "'a " * 300_000,
+        "settings.py": "environ" + " " * 500_000 + "env." * 100_000,
+        "config.py": "postgres+" * 100_000,
+        "urls.py": "'/" * 500_000,
+        ".env.example": "A" * 1_000_000,
+    }.items():
+        (tmp_path / name).write_text(text)
+    began = time.monotonic()
+    survey(tmp_path, {})
+    assert time.monotonic() - began < 5
+
+
+def test_many_files_take_no_long_look(tmp_path: Path) -> None:
+    for number in range(100):
+        folder = tmp_path / f"docs{number}"
+        folder.mkdir()
+        for other in range(100):
+            (folder / f"page-{other}.md").touch()
+    began = time.monotonic()
+    survey(tmp_path, {})
+    assert time.monotonic() - began < 5
