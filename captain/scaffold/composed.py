@@ -20,7 +20,9 @@ _PATHS = {
     "redis": "/data",
     "valkey": "/data",
 }
-_CHECK = re.compile(r"http://(?:localhost|127\.0\.0\.1|0\.0\.0\.0)(?::(\d{1,5}))?(/[\w./~-]{0,200})?(?![\w$])")
+_CHECK = re.compile(
+    r"http://(?:localhost|127\.0\.0\.1|0\.0\.0\.0)(?::(\d{1,5}))?(/[\w./~-]{0,200})?(?![\w$])", re.ASCII
+)
 
 
 @dataclass(slots=True)
@@ -65,7 +67,7 @@ class Composed:
         if found is None:
             return None
         port = self.ports.get(int(found[1] or 80))
-        return f"http://127.0.0.1:{port}{found[2] or '/'}" if port and 0 < port < 65536 else None
+        return f"http://127.0.0.1:{port}{found[2] or '/'}" if port else None
 
 
 def composed(files: Iterable[tuple[str, Node]]) -> dict[str, Composed]:
@@ -100,7 +102,7 @@ def _add(service: Composed, node: Node) -> None:
         service.check = check.text or " ".join(item.text or "" for item in check.items)
     ports, variables = node.get("ports"), node.get("environment")
     for item in ports.items if ports is not None else ():
-        service.ports |= _port(item)
+        service.ports |= {inside: here for inside, here in _port(item).items() if 0 < here < 65536}
     if variables is not None:
         listed = [(item.text or "").partition("=")[0] for item in variables.items]
         service.variables.update(name for name in [*variables.mapping, *listed] if name)

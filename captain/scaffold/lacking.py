@@ -58,12 +58,13 @@ def _missing(item: Item, found: Survey, offers: Sequence[Offer]) -> str:
     absent = [kind for offer in offers for kind in offer.kinds if probes.find(kind) is None]
     if absent:
         return f"A captain with the kind {absent[0]} measures it in what was found: {offers[0].why}."
-    if item.about & {"postgres", "database"} and item.section == "db":
-        name = variable(found, "database")
+    name = variable(found, "database")
+    if item.about & {"postgres", "database"} and item.section == "db" and name not in found.set_variables:
         return f"Once {name} is set, captain init in a fresh copy asks the database itself."
-    if item.about & {"redis", "queue"}:
-        return f"Once {variable(found, 'redis')} is set, captain init in a fresh copy asks Redis itself."
-    if item.about & {"containers"}:
+    cache = variable(found, "redis")
+    if item.about & {"redis", "queue"} and cache not in found.set_variables:
+        return f"Once {cache} is set, captain init in a fresh copy asks Redis itself."
+    if "containers" in item.about and found.compose and not found.containers:
         return "Once the containers run (docker compose up -d), captain init in a fresh copy asks the engine itself."
     if item.section in ("ci", "add", "sec") and not found.pipelines and "code" in item.about:
         return "No file of CI was found: once there is one, captain reads it."

@@ -420,3 +420,26 @@ def test_many_files_take_no_long_look(tmp_path: Path) -> None:
     began = time.monotonic()
     survey(tmp_path, {})
     assert time.monotonic() - began < 5
+
+
+@pytest.mark.parametrize("ports", ["['99999:8000']", "['0:8000']", "[{ published: '70000', target: '8000' }]"])
+@pytest.mark.parametrize("path", ["/healthz", "/hälth", "/a'b", "/${{ x }}"])
+def test_whatever_a_health_check_says_init_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ports: str, path: str
+) -> None:
+    check = json.dumps(f"curl http://localhost:8000{path}")
+    ports = ports if path == "/healthz" else "['8000:8000']"
+    (tmp_path / "compose.yaml").write_text(
+        f"services: {{ web: {{ build: ., ports: {ports}, healthcheck: {{ test: {check} }} }} }}\n"
+    )
+    (tmp_path / "urls.py").write_text("path('healthz', x)\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/nothing.sock")
+    assert main(["init", "--no-input", "--no-check"]) == 0
+
+
+def test_a_question_does_not_ask_for_what_is_there_already(tmp_path: Path) -> None:
+    root = make(tmp_path / "shop", SERVICE)
+    steps = written(root, survey(root, {"SHOP_DATABASE_URL": "x"}, lambda: running(root)))
+    assert "Once the containers run" not in steps["infra.auto-restart"]["help"]
+    assert "is set, captain init" not in steps["db.pooling"]["help"]
