@@ -42,6 +42,9 @@ class SqlProbe(Probe):
 
     libpq's variables, service and password files are not looked at: only the connection string counts. What the role
     may not see is left out of the answer and said, never counted as zero.
+
+    Nothing is made beside the file of an SQLite database: where its WAL would have to be opened by writing, it is not
+    asked. An empty file, one that is cut off and one that is no database do not answer.
     """
 
     default_expect: ClassVar[tuple[str, ...]] = ("connected", "value == true")
