@@ -326,6 +326,58 @@ async def test_files_are_compared_with_the_table_of_applied_ones(files: Path) ->
         await beside(files, table="migrations")
 
 
+async def test_what_golang_migrate_left_half_done_waits_and_is_no_pass(files: Path) -> None:
+    with contextlib.closing(sqlite3.connect(files / "shop.sqlite", isolation_level=None)) as file:
+        file.execute("drop table schema_migrations")
+        file.execute("create table schema_migrations (version bigint, dirty boolean)")
+        file.execute("insert into schema_migrations values (3, 0)")
+        clean = await beside(files, keeps="latest")
+        assert judged(clean, "as_expected", "failed == 0", "unapplied == 0") == "pass"
+        file.execute("update schema_migrations set dirty = 1")
+    dirty = await beside(files, keeps="latest")
+    assert judged(dirty) == judged(dirty, "failed == 0") == "fail"
+    assert (dirty.observed["plan"], dirty.observed["failed_names"]) == (["0003_c.up.sql"], ["3"])
+    assert judged(await beside(files, keeps="latest", expected_unapplied=["0003_c.up.sql"])) == "fail"
+
+
+async def test_what_flyway_says_has_failed_waits_and_is_no_pass(
+    tmp_path: Path, postgres_server: Postgres, postgres_database: str
+) -> None:
+    for name in ("V1__a.sql", "V1.1__b.sql", "V2__c.sql"):
+        (tmp_path / name).write_text("")
+    postgres_server.run(
+        "create table flyway_schema_history (installed_rank int, version text, success boolean not null)",
+        "insert into flyway_schema_history values (1, '1', true), (2, '1.1', true), (3, '2', false)",
+        "grant select on flyway_schema_history to plain",
+        database=postgres_database,
+    )
+    keys = {"dsn_env": "DATABASE_URL", "files": "V*.sql", "table": "flyway_schema_history"}
+    probe = MigrationsProbe.model_validate({"tool": "table", **keys})
+    where = context(root=tmp_path, DATABASE_URL=postgres_server.dsn("plain", postgres_database))
+    seen = await probe.measure(where)
+    assert judged(seen) == "fail" and seen.observed["applied"] == 2
+    assert (seen.observed["plan"], seen.observed["failed_names"], seen.observed["foreign"]) == (["V2__c.sql"], ["2"], 0)
+    postgres_server.run(
+        "update flyway_schema_history set version = null where not success",
+        "insert into flyway_schema_history values (4, '2', true)",
+        database=postgres_database,
+    )
+    repeatable = await probe.measure(where)
+    assert judged(repeatable) == "fail" and repeatable.observed["unapplied"] == 0
+    assert (repeatable.observed["failed_names"], repeatable.observed["foreign"]) == (["a repeatable one"], 0)
+
+
+async def test_two_files_with_one_number_and_one_row_are_not_known_to_be_applied(files: Path) -> None:
+    (files / "0003_d.up.sql").write_text("")
+    with contextlib.closing(sqlite3.connect(files / "shop.sqlite", isolation_level=None)) as file:
+        assert (await beside(files)).observed["unapplied"] == 3, "none of them was applied"
+        file.execute("insert into schema_migrations values (2), (3)")
+    for keeps in ("all", "latest"):
+        seen = await beside(files, keeps=keeps)
+        assert judged(seen) == judged(seen, "unapplied == 0") == "unknown"
+        assert any("one number for several files" in n and "0003_c.up.sql, 0003_d.up.sql" in n for n in seen.notes)
+
+
 async def test_the_table_of_a_real_postgresql_is_read_by_its_secret(
     files: Path, postgres_server: Postgres, postgres_database: str
 ) -> None:
@@ -352,6 +404,8 @@ def test_names_of_many_tools_are_understood() -> None:
     assert (flyway.unapplied, flyway.foreign) == (("V2__c.sql",), ())
     named = standing(["first.sql", "second.sql"], ["first.sql"], latest=False)
     assert (named.unapplied, named.unread) == ((), ("second.sql",))
+    twice = standing(["7.sql", "7_b.sql", "8_a.sql", "8_b.sql"], ["7", "8_a", "8_b"], latest=False)
+    assert (twice.doubled, twice.unapplied) == (("7.sql", "7_b.sql"), ())
     assert standing(["1_a.sql"], [], latest=True).unapplied == ("1_a.sql",)
 
 
@@ -386,7 +440,7 @@ async def test_a_project_in_a_container_is_asked_there(docker_box: Box) -> None:
 
 @pytest.mark.parametrize("tool", ["django", "alembic"])
 def test_what_runs_inside_a_project_is_understood_by_its_older_pythons(tool: str) -> None:
-    text = (Path(captain.__file__).parent / "systems" / "inside" / f"{tool}_migrations.py").read_text()
+    text = (Path(captain.__file__).parent / "systems" / "sql" / "inside" / f"{tool}_migrations.py").read_text()
     ast.parse(text, feature_version=(3, 8))
     assert len(text) < 32 * 1024, "it is one argument of a program"
 
