@@ -134,6 +134,22 @@ async def test_f18_operations_without_a_way_back_are_found(django: Project) -> N
     assert judged(seen, "irreversible == 0") == "fail"
 
 
+async def test_f18_sql_is_read_for_what_it_loses_and_whether_its_reverse_does_anything(django: Project) -> None:
+    before = django.commit()
+    django.migration(
+        "0002_sql",
+        "migrations.RunSQL('ALTER TABLE shop_order\\n DROP COLUMN state', migrations.RunSQL.noop),"
+        "migrations.RunSQL([('delete from shop_order where id = %s', [1]), 'select 1'], 'select 1; -- nothing'),"
+        "migrations.RunSQL(\"select '--'; truncate shop_order\", ['insert into shop_order select * from kept']),"
+        "migrations.RunSQL('alter table a add foreign key (b) references c on  delete cascade', ''),"
+        "migrations.RunSQL('create index x on shop_order (state)', migrations.RunSQL.noop)",
+    )
+    seen = await ask(django, around=between(before, django.commit()))
+    no_way_back = ("RunSQL", "irreversible", "SQL that drops or deletes, and its reverse_sql does nothing")
+    loses = ("RunSQL", "destructive", "SQL that drops or deletes")
+    assert reasons(seen) == [no_way_back, loses, no_way_back, loses, loses]
+
+
 async def test_a_release_that_only_adds_can_be_undone(django: Project) -> None:
     django.migration("0002_once", "migrations.RunPython(work)")
     before = django.commit()
