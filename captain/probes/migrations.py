@@ -60,7 +60,10 @@ class MigrationsProbe(Probe):
 
     `irreversible`, `destructive` and `breaking` count what stands in the way back from the migrations that the release
     adds (files added between the commits of the previous release and this one, or of `range`) and from those that
-    wait. They are left out where it is not known which those are.
+    wait. They are left out where it is not known which those are. Of Django's operations their SQL is looked at and
+    what Python of RunPython does is not. Alembic's revisions are read as text: constants and functions of the same
+    file are followed, and where one executes what is not written in its file, `destructive` and `breaking` are left
+    out.
     """
 
     default_expect: ClassVar[tuple[str, ...]] = ("as_expected",)
@@ -268,7 +271,7 @@ expect: ['model_drift == 0', 'irreversible == 0', 'destructive == 0']"""
         # What waits is the release's own only until it is deployed; where nothing waits, it may be there already.
         judged = not told.missing if known else bool(told.unapplied) and not deployed
         if judged and told.findings is not None:
-            observed.update(_found(told.findings))
+            observed.update(_found(told.findings, notes))
             observed["looked_at"] = len(told.looked_at or ())
         return observed
 
@@ -354,13 +357,16 @@ expect: ['model_drift == 0', 'irreversible == 0', 'destructive == 0']"""
         )
 
 
-def _found(findings: Sequence[Finding]) -> dict[str, Value]:
+def _found(findings: Sequence[Finding], notes: list[str]) -> dict[str, Value]:
     kinds = [finding.kind for finding in findings]
-    return {
-        "irreversible": kinds.count("irreversible"),
-        "destructive": kinds.count("destructive"),
-        "breaking": kinds.count("breaking") + kinds.count("destructive"),
-        "findings": [
-            {"migration": one.migration, "op": one.op, "kind": one.kind, "reason": one.reason} for one in findings
-        ],
-    }
+    unread = [f"{one.migration}: {one.reason}" for one in findings if one.kind == "unread"]
+    found: dict[str, Value] = {"irreversible": kinds.count("irreversible")}
+    if unread:
+        notes.append(f"not readable, so what is destructive or breaking is not known: {'; '.join(unread[:3])}")
+    else:
+        found |= {"destructive": kinds.count("destructive")}
+        found |= {"breaking": kinds.count("breaking") + kinds.count("destructive")}
+    found["findings"] = [
+        {"migration": one.migration, "op": one.op, "kind": one.kind, "reason": one.reason} for one in findings
+    ]
+    return found

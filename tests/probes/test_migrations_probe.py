@@ -279,10 +279,69 @@ async def test_alembic_is_asked_through_its_own_environment(alembic: Project) ->
         ("add_column", "breaking", "the column is required, which the release before does not know"),
         ("downgrade", "irreversible", "downgrade() raises"),
         ("drop_column", "destructive", "the column and its values are gone"),
+        ("downgrade", "irreversible", "downgrade() does nothing"),
         ("execute", "destructive", "SQL that drops or deletes"),
     ]
     assert "model_drift" not in seen.observed
     assert judged(await ask(alembic, "alembic", expected_unapplied=["bbb2", "ccc3", "ddd4", "eee5"])) == "pass"
+
+
+LOSES = ("execute", "destructive", "SQL that drops or deletes")
+FOLLOWED = {
+    "op.execute(DROP)": ("DROP = 'DROP TABLE orders'", [LOSES]),
+    "_remove()": (
+        "def _remove():\n    op.drop_table('orders')",
+        [("drop_table", "destructive", "the table and its rows are gone")],
+    ),
+    "for one in ALL: op.execute(sa.text(one))": ("ALL = ['select 1', 'drop table orders']", [LOSES]),
+    "_do('truncate')": ("def _do(verb):\n    op.get_bind().execute(sa.text(f'{verb} orders'))", [LOSES]),
+    "op.execute(_made(what='orders'))": ("def _made(what):\n    text = 'drop table ' + what\n    return text", [LOSES]),
+    "any(map(_each, [1]))": ("def _each(_):\n    op.execute('delete from orders')", [LOSES]),
+    "op.execute(SAFE.format(n=1)); print('done')": ("SAFE = 'update orders set id = {n}'", []),
+    "_grant('orders')": ("def _grant(table):\n    op.execute(f'grant select on {table} to reader')", []),
+    "op.get_bind().execute(T.update().where(T.c.id == 1).values(id=2))": ("T = sa.table('orders')", []),
+    "op.create_foreign_key('a', 'b', 'c', ['x'], ['y'], ondelete='CASCADE')": ("import fastapi_types", []),
+    "op.execute('alter table a add foreign key (b) references c on  delete cascade')": ("", []),
+}
+
+
+async def test_f18_constants_and_functions_of_a_revision_are_followed(alembic: Project) -> None:
+    before = alembic.commit()
+    for number, (up, (head, _)) in enumerate(FOLLOWED.items()):
+        alembic.revision(f"r{number:02}", up, "op.get_bind(); op.execute(BACK)", "aaa1", f"{head}\nBACK = 'select 1'")
+    alembic.write("fastapi_types.py", "")
+    seen = await ask(alembic, "alembic", around=between(before, alembic.commit()))
+    nothing_back = ("downgrade", "irreversible", "downgrade() does nothing")
+    assert reasons(seen) == [reason for _, found in FOLLOWED.values() for reason in (nothing_back, *found)]
+    assert (seen.observed["irreversible"], seen.observed["destructive"]) == (len(FOLLOWED), 6)
+
+
+ELSEWHERE = {
+    "op.execute(open('x.sql').read())": "",
+    "with open('x.sql') as file: op.execute(sa.text(file.read()))": "",
+    "op.execute(HELD)": "from shop_sql import HELD",
+    "helper(op)": "from shop_sql import helper",
+    "shop_sql.helper()": "import shop_sql",
+    "done = shop_sql.helper(op.get_bind())": "import shop_sql",
+    "getattr(op, 'drop_' + 'table')('orders')": "",
+    "op.execute(_unknown)": "",
+    "op.execute(_again())": "def _again():\n    text = _again()\n    return text",
+}
+
+
+async def test_f18_what_a_revision_does_elsewhere_leaves_out_what_it_destroys(alembic: Project) -> None:
+    alembic.write("shop_sql.py", "HELD = 'drop table orders'\ndef helper(op=None): pass\n")
+    before = alembic.commit()
+    for number, (up, head) in enumerate(ELSEWHERE.items()):
+        alembic.revision(f"r{number:02}", up, "op.drop_table('x')", "aaa1", head)
+    seen = await ask(alembic, "alembic", around=between(before, alembic.commit()))
+    assert judged(seen, "destructive == 0") == judged(seen, "breaking == 0") == "unknown"
+    assert {kind for _, kind, _ in reasons(seen)} == {"unread"}
+    found = seen.observed["findings"]
+    assert isinstance(found, list)
+    assert len({str(one["migration"]) for one in found if isinstance(one, dict)}) == len(ELSEWHERE)
+    assert seen.observed["irreversible"] == 0
+    assert any("not readable" in note and "r00: what line " in note for note in seen.notes)
 
 
 async def test_alembic_tells_drift_branches_and_a_database_that_is_ahead(alembic: Project) -> None:

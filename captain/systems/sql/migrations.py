@@ -34,7 +34,7 @@ class Finding:
     migration: str
     op: str
     kind: str
-    """irreversible, destructive or breaking."""
+    """irreversible, destructive or breaking; unread where an operation does what nobody could read."""
     reason: str
 
 
