@@ -129,6 +129,12 @@ async def test_more_rows_than_asked_for_are_cut_and_not_counted(postgres_server:
         *("select pg_terminate_backend(1)", 'select "pg_terminate_backend"(1)', "select pg_reload_conf /* */ ()"),
         *("explain analyze delete from orders", "explain (analyze) select drain()", "select drain()"),
         *("select 1 into copied", "select * from orders for update", "begin", "listen x", 'select U&"x"', "select '"),
+        *(
+            "select gin_clean_pending_list('i')",
+            "select brin_desummarize_range('i', 1)",
+            "select heap_force_kill('t', '{}')",
+        ),
+        *("select brin_summarize_new_values('i')", "select pg_truncate_visibility_map('orders')"),
         *("select query_to_xml('select pg_terminate_backend(1)', true, true, '')", "vacuum", "show all; select 1"),
     ],
 )
