@@ -14,6 +14,7 @@ from captain.errors import UsageError
 from captain.fields import Bool, EnvName, PositiveInt, Text, wrong
 from captain.measurement import Measurement, Value
 from captain.probes import TEXT, Context, Probe, probe
+from captain.safe import safe
 from captain.systems.sql.answer import Database, Findings, Question
 from captain.systems.sql.ask import address, ask_database, presets
 from captain.systems.sql.dsn import Address
@@ -108,9 +109,11 @@ expect: value == 0"""
         ssl_on: Annotated[bool, "ssl: the server takes TLS"]
         ssl_required: Annotated[bool, "ssl: the server refuses everything else (MySQL)"]
         ssl_min_protocol: Annotated[str, "ssl: the oldest version the server takes (PostgreSQL)"]
-        tls_connections: Annotated[int, "ssl: sessions over TCP with TLS, captain's own included"]
-        plain_connections: Annotated[int, "ssl: sessions over TCP without TLS, captain's own included"]
-        plain_refused: Annotated[bool, "ssl: a connection without TLS is turned away (needs try_plain)"]
+        tls_connections: Annotated[int, "ssl: sessions over TCP with TLS in all databases, captain's own included"]
+        plain_connections: Annotated[int, "ssl: sessions over TCP without TLS in all databases, captain's own included"]
+        plain_refused: Annotated[
+            bool, "ssl: without TLS captain's own role is turned away from its own database (needs try_plain)"
+        ]
         max_connections: Annotated[int, "connections: the server's limit"]
         usable_max: Annotated[int, "connections: of it, not reserved for superusers and the like"]
         used: Annotated[int, "connections: sessions of clients"]
@@ -208,6 +211,8 @@ expect: value == 0"""
                 seen.notes.append("whether a connection without TLS is refused did not become clear")
             else:
                 seen.observed["plain_refused"] = refused
+                who = f"{safe(place.user, 63)} and the database {safe(place.database, 63)}"
+                seen.notes.append(f"plain_refused is about the role {who}: others may have other rules in pg_hba.conf")
         body = json.dumps(seen.rows, indent=1, default=str) if seen.rows else None
         return Measurement(
             observed=seen.observed,

@@ -383,6 +383,17 @@ async def test_tls_of_the_sessions_is_counted_where_they_can_be_seen(postgres_se
     assert "plain_connections" not in nobody.observed and "no session came over TCP" in nobody.notes[0]
 
 
+async def test_plain_sessions_of_other_roles_in_other_databases_are_counted(
+    postgres_server: Postgres, postgres_database: str
+) -> None:
+    with contextlib.closing(psycopg.connect(postgres_server.dsn("app", postgres_database, sslmode="disable"))):
+        seen = await ask(postgres_server.dsn(), preset="ssl")
+        assert (seen.observed["database"], seen.observed["plain_connections"]) == ("postgres", 1)
+        own = await ask(postgres_server.dsn("tls_only"), preset="ssl", try_plain="true")
+    assert own.observed["plain_refused"] is True
+    assert any("is about the role tls_only and the database postgres: others may" in note for note in own.notes)
+
+
 async def test_a_server_that_turns_plain_connections_away_is_told_from_one_that_does_not(
     postgres_server: Postgres,
 ) -> None:

@@ -33,7 +33,7 @@ def _may_hold_secrets(name: str) -> bool:
 
 
 def ssl(db: Postgres, question: Question) -> Findings:
-    """TLS of the server and of the sessions in this database."""
+    """TLS of the server and of its sessions, those of replicas included."""
     row = db.ask(
         # Not current_setting: of a setting that is hidden from the role it makes an error.
         "select bool_or(setting = 'on') filter (where name = 'ssl') as ssl_on,"
@@ -43,13 +43,15 @@ def ssl(db: Postgres, question: Question) -> Findings:
     if not db.server.can_see_all:
         found.notes.append(HIDDEN)
         return found
-    seen = _sessions(
-        db,
-        question,
-        "count(*) filter (where s.ssl is true) as tls_connections,"
-        " count(*) filter (where s.ssl is not true) as plain_connections",
-        "a.client_addr is not null",
-    )
+    params = [question.role] if question.role is not None else []
+    seen = db.ask(
+        "select count(*) filter (where s.ssl is true) as tls_connections,"
+        " count(*) filter (where s.ssl is not true) as plain_connections"
+        " from pg_stat_activity a left join pg_stat_ssl s on s.pid = a.pid"
+        " where a.backend_type in ('client backend', 'walsender') and a.client_addr is not null"
+        f"{' and a.usename = %s' if params else ''}",
+        params,
+    ).first()
     if not any(seen.values()):
         found.notes.append("no session came over TCP, not even captain's own: none is plain and none is not")
         return found
