@@ -26,7 +26,7 @@ from captain.probes.sql import SqlProbe
 from captain.systems.sql.answer import SqlError
 from captain.systems.sql.dsn import Address
 from tests.hostile_server import HostileServer
-from tests.postgres_server import PASSWORD, Postgres, running_postgres
+from tests.postgres_server import PASSWORD, Postgres, program, running_postgres
 from tests.probes.sql_part import ask, verdict
 
 SLEEPING = """select 1 from pg_stat_activity
@@ -521,6 +521,36 @@ async def test_f16_archiving_is_off_by_default_and_its_last_file_has_an_age(
         failing = await ask(postgres_server.dsn(), preset="archiver")
     assert failing.observed["archiver_failing"] is True
     postgres_server.run("select pg_stat_reset_shared('archiver')", "drop table wal_filler")
+
+
+async def test_f16_archiving_that_has_no_command_is_not_taken_for_one_that_never_fails(
+    postgres_server: Postgres, broken_files: Postgres
+) -> None:
+    good = await ask(postgres_server.dsn("plain"), preset="archiver")
+    assert good.observed["archiving_configured"] is True and "archiver_failing" in good.observed
+    with postgres_server.setting(archive_command=""):
+        empty = await ask(postgres_server.dsn("plain"), preset="archiver")
+    off = await ask(broken_files.dsn(), preset="archiver")
+    assert (empty.observed["archive_mode"], off.observed["archive_mode"]) == ("on", "off")
+    for seen in (empty, off):
+        assert seen.observed["archiving_configured"] is False
+        assert judged(seen, "!archiver_failing") == "unknown"
+        assert any("no WAL is archived" in note for note in seen.notes)
+
+
+async def test_f16_a_receiver_of_wal_that_replays_nothing_is_no_replica(broken_files: Postgres, tmp_path: Path) -> None:
+    rules = broken_files.folder / "data" / "pg_hba.conf"
+    rules.write_text(f"{rules.read_text()}local replication all trust\n")
+    broken_files.run("select pg_reload_conf()")
+    where = ["-h", str(broken_files.folder), "-p", str(broken_files.port), "-U", "postgres", "-D", str(tmp_path)]
+    with subprocess.Popen([program("pg_receivewal"), *where], stderr=subprocess.DEVNULL) as receiver:
+        try:
+            streaming = "select count(*) from pg_stat_replication where state = 'streaming'"
+            broken_files.until(lambda: broken_files.run(streaming) == [(1,)])
+            seen = await ask(broken_files.dsn(), preset="archiver")
+            assert seen.observed["replicas"] == 0 and judged(seen, "replicas >= 1") == "fail"
+        finally:
+            receiver.terminate()
 
 
 async def test_f16_rows_are_counted_where_the_planner_has_no_guess(
