@@ -367,6 +367,24 @@ async def test_alembic_tells_drift_branches_and_a_database_that_is_ahead(alembic
         await ask(alembic, "alembic")
 
 
+async def test_a_connection_string_of_the_project_is_not_quoted_from_its_errors(alembic: Project) -> None:
+    alembic.python("-m", "alembic", "upgrade", "head")
+    urls = "postgresql://shop:planted22@db/x postgresql//shop:planted22@db/x host=db user=shop password=planted22"
+    alembic.write("alembic/env.py", f"raise ValueError('cannot parse {urls}')\n")
+    seen = await ask(alembic, "alembic")
+    assert seen.observed["crashed"] is True and "planted22" not in repr(seen)
+    assert "cannot parse postgresql[a password in a URL]" in " ".join(seen.notes)
+
+
+async def test_a_secret_in_the_settings_of_a_project_is_not_quoted_either(django: Project) -> None:
+    settings = (django.folder / "site_settings.py").read_text()
+    django.write("site_settings.py", f"{settings}\nraise ValueError('postgres://shop:planted22@db/shop is wrong')\n")
+    with pytest.raises(ProbeError) as raised:
+        await ask(django)
+    assert "planted22" not in f"{raised.value!r} {raised.value.message}"
+    assert raised.value.message.endswith(": ValueError: postgres[a password in a URL]b/shop is wrong")
+
+
 # ---------------------------------------------------------------- files beside a table
 
 
