@@ -56,7 +56,9 @@ class MigrationsProbe(Probe):
     Django and Alembic are asked through their own loaders, with the project's own Python: a short text of captain's
     is run through `manage.py shell` or `python -c`, which reads files, models and the table of applied migrations and
     changes nothing. That starts the project's code, so it is shown and accepted once. A part that crashes is told in a
-    note, leaves its observations out and sets `crashed`; the others stay.
+    note, leaves its observations out and sets `crashed`; the others stay. The project opens its database as captain's
+    user: of an SQLite in WAL mode that belongs to somebody else, it may leave a `-wal` and `-shm` that the product
+    cannot write. `tool: table` leaves nothing.
 
     `irreversible`, `destructive` and `breaking` count what stands in the way back from the migrations that the release
     adds (files added between the commits of the previous release and this one, or of `range`) and from those that
