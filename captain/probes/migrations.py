@@ -20,6 +20,7 @@ from captain.fields import EnvName, Text, wrong
 from captain.measurement import Measurement, Value
 from captain.probes import TEXT, Context, Probe, Safety, probe
 from captain.safe import safe
+from captain.systems.sql.migration_files import Rows, marks, rows, standing, without_way_back
 from captain.systems.sql.migrations import Finding, Told, added_files, ask_project
 
 _MARGIN = 0.9
@@ -55,11 +56,16 @@ class MigrationsProbe(Probe):
     Django and Alembic are asked through their own loaders, with the project's own Python: a short text of captain's
     is run through `manage.py shell` or `python -c`, which reads files, models and the table of applied migrations and
     changes nothing. That starts the project's code, so it is shown and accepted once. A part that crashes is told in a
-    note, leaves its observations out and sets `crashed`; the others stay.
+    note, leaves its observations out and sets `crashed`; the others stay. The project opens its database as captain's
+    user: of an SQLite in WAL mode that belongs to somebody else, it may leave a `-wal` and `-shm` that the product
+    cannot write. `tool: table` leaves nothing.
 
     `irreversible`, `destructive` and `breaking` count what stands in the way back from the migrations that the release
     adds (files added between the commits of the previous release and this one, or of `range`) and from those that
-    wait. They are left out where it is not known which those are.
+    wait. They are left out where it is not known which those are. Of Django's operations their SQL is looked at and
+    what Python of RunPython does is not. Alembic's revisions are read as text: constants and functions of the same
+    file are followed, and where one executes what is not written in its file, `destructive` and `breaking` are left
+    out.
     """
 
     default_expect: ClassVar[tuple[str, ...]] = ("as_expected",)
@@ -116,8 +122,10 @@ expect: ['model_drift == 0', 'irreversible == 0', 'destructive == 0']"""
         unapplied: Annotated[int, "migrations that wait"]
         unapplied_names: Annotated[list[str], "their names, sorted"]
         plan: Annotated[list[str], "their names, in the order they would be applied"]
-        as_expected: Annotated[bool, "those that wait are exactly those of expected_unapplied"]
+        as_expected: Annotated[bool, "those that wait are exactly those of expected_unapplied, and none failed"]
         applied: Annotated[int, "migrations the database has"]
+        failed: Annotated[int, "table: migrations that were begun and did not end well, where it has dirty or success"]
+        failed_names: Annotated[list[str], "their versions"]
         foreign: Annotated[int, "migrations the database has and the files have not"]
         foreign_names: Annotated[list[str], "their names"]
         conflicts: Annotated[int, "branches that must be merged"]
@@ -265,7 +273,7 @@ expect: ['model_drift == 0', 'irreversible == 0', 'destructive == 0']"""
         # What waits is the release's own only until it is deployed; where nothing waits, it may be there already.
         judged = not told.missing if known else bool(told.unapplied) and not deployed
         if judged and told.findings is not None:
-            observed.update(_found(told.findings))
+            observed.update(_found(told.findings, notes))
             observed["looked_at"] = len(told.looked_at or ())
         return observed
 
@@ -280,8 +288,6 @@ expect: ['model_drift == 0', 'irreversible == 0', 'destructive == 0']"""
         return found
 
     async def _beside_table(self, ctx: Context, added: tuple[str, ...] | None, notes: list[str]) -> dict[str, Value]:
-        from captain.systems.sql.migration_files import standing, without_way_back
-
         def listed() -> list[str]:
             found = islice(ctx.root.glob(str(self.files)), _MAX_ROWS)
             return sorted(path.name for path in found if path.is_file())
@@ -289,14 +295,21 @@ expect: ['model_drift == 0', 'irreversible == 0', 'destructive == 0']"""
         names = await ctx.blocking(listed)
         if not names:
             raise ProbeError(f"migrations: no file matches {safe(self.files)}", hint="check `files`")
-        applied = await self._applied(ctx)
-        stand = standing(names, applied, latest=self.keeps == "latest")
-        observed: dict[str, Value] = {"applied": len(applied), "crashed": False}
+        there, marked = await self._applied(ctx)
+        stand = standing(names, there.applied, latest=self.keeps == "latest", failed=there.failed)
+        observed: dict[str, Value] = {"applied": len(there.applied), "crashed": False}
+        if marked:
+            observed |= {"failed": len(there.failed), "failed_names": list[Value](there.failed)}
         if stand.unread:
             shown = ", ".join(safe(name, 60) for name in stand.unread[:3])
             notes.append(f"{len(stand.unread)} files begin with no number and are not named in {self.table}: {shown}")
+        elif stand.doubled:
+            shown = ", ".join(safe(name, 60) for name in stand.doubled[:4])
+            notes.append(f"{self.table} has one number for several files, so which was applied is not known: {shown}")
         else:
             observed.update(self._waiting(stand.unapplied))
+        if there.failed and "as_expected" in observed:
+            observed["as_expected"] = False
         if self.keeps == "all":
             observed |= {"foreign": len(stand.foreign), "foreign_names": list(stand.foreign)}
         new = None if added is None else {Path(file).name for file in added} & set(names)
@@ -313,14 +326,14 @@ expect: ['model_drift == 0', 'irreversible == 0', 'destructive == 0']"""
             observed["looked_at"] = len(looked_at)
         return observed
 
-    async def _applied(self, ctx: Context) -> list[str]:
+    async def _applied(self, ctx: Context) -> tuple[Rows, tuple[str, ...]]:
+        """What the table says, and its columns that say whether a migration went well."""
         from captain.systems.sql.answer import Database
         from captain.systems.sql.ask import address, ask_database
         from captain.systems.sql.dsn import Address
 
         mark = "`" if self.engine == "mysql" else '"'
         table = ".".join(f"{mark}{part}{mark}" for part in self.table.split("."))
-        statement = f"select {mark}{self.column}{mark} from {table}"
 
         def place() -> Address | Path:
             if self.engine == "sqlite":
@@ -328,11 +341,14 @@ expect: ['model_drift == 0', 'irreversible == 0', 'destructive == 0']"""
             secret = str(self.dsn_env)
             return address(self.engine, ctx.secret(secret), secret, "migrations")
 
-        def read(db: Database) -> list[str]:
-            answer = db.ask(statement, limit=_MAX_ROWS)
+        def read(db: Database) -> tuple[Rows, tuple[str, ...]]:
+            # One row, because of none PostgreSQL's library tells no columns.
+            marked = marks(db.ask(f"select * from {table} limit 1").columns)
+            wanted = ", ".join(f"{mark}{column}{mark}" for column in (self.column, *marked))
+            answer = db.ask(f"select {wanted} from {table}", limit=_MAX_ROWS)
             if answer.more:
                 raise ProbeError(f"migrations: {self.table} has more than {_MAX_ROWS} rows")
-            return [str(row[0]) for row in answer.rows if row[0] is not None]
+            return rows(answer.rows, marked), marked
 
         # On a thread, because the library is loaded there.
         where = await ctx.blocking(place)
@@ -343,13 +359,16 @@ expect: ['model_drift == 0', 'irreversible == 0', 'destructive == 0']"""
         )
 
 
-def _found(findings: Sequence[Finding]) -> dict[str, Value]:
+def _found(findings: Sequence[Finding], notes: list[str]) -> dict[str, Value]:
     kinds = [finding.kind for finding in findings]
-    return {
-        "irreversible": kinds.count("irreversible"),
-        "destructive": kinds.count("destructive"),
-        "breaking": kinds.count("breaking") + kinds.count("destructive"),
-        "findings": [
-            {"migration": one.migration, "op": one.op, "kind": one.kind, "reason": one.reason} for one in findings
-        ],
-    }
+    unread = [f"{one.migration}: {one.reason}" for one in findings if one.kind == "unread"]
+    found: dict[str, Value] = {"irreversible": kinds.count("irreversible")}
+    if unread:
+        notes.append(f"not readable, so what is destructive or breaking is not known: {'; '.join(unread[:3])}")
+    else:
+        found |= {"destructive": kinds.count("destructive")}
+        found |= {"breaking": kinds.count("breaking") + kinds.count("destructive")}
+    found["findings"] = [
+        {"migration": one.migration, "op": one.op, "kind": one.kind, "reason": one.reason} for one in findings
+    ]
+    return found

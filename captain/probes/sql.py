@@ -14,6 +14,7 @@ from captain.errors import UsageError
 from captain.fields import Bool, EnvName, PositiveInt, Text, wrong
 from captain.measurement import Measurement, Value
 from captain.probes import TEXT, Context, Probe, probe
+from captain.safe import safe
 from captain.systems.sql.answer import Database, Findings, Question
 from captain.systems.sql.ask import address, ask_database, presets
 from captain.systems.sql.dsn import Address
@@ -42,6 +43,9 @@ class SqlProbe(Probe):
 
     libpq's variables, service and password files are not looked at: only the connection string counts. What the role
     may not see is left out of the answer and said, never counted as zero.
+
+    Nothing is made beside the file of an SQLite database: where its WAL would have to be opened by writing, it is not
+    asked. An empty file, one that is cut off and one that is no database do not answer.
     """
 
     default_expect: ClassVar[tuple[str, ...]] = ("connected", "value == true")
@@ -105,9 +109,11 @@ expect: value == 0"""
         ssl_on: Annotated[bool, "ssl: the server takes TLS"]
         ssl_required: Annotated[bool, "ssl: the server refuses everything else (MySQL)"]
         ssl_min_protocol: Annotated[str, "ssl: the oldest version the server takes (PostgreSQL)"]
-        tls_connections: Annotated[int, "ssl: sessions over TCP with TLS, captain's own included"]
-        plain_connections: Annotated[int, "ssl: sessions over TCP without TLS, captain's own included"]
-        plain_refused: Annotated[bool, "ssl: a connection without TLS is turned away (needs try_plain)"]
+        tls_connections: Annotated[int, "ssl: sessions over TCP with TLS in all databases, captain's own included"]
+        plain_connections: Annotated[int, "ssl: sessions over TCP without TLS in all databases, captain's own included"]
+        plain_refused: Annotated[
+            bool, "ssl: without TLS captain's own role is turned away from its own database (needs try_plain)"
+        ]
         max_connections: Annotated[int, "connections: the server's limit"]
         usable_max: Annotated[int, "connections: of it, not reserved for superusers and the like"]
         used: Annotated[int, "connections: sessions of clients"]
@@ -133,12 +139,13 @@ expect: value == 0"""
         archive_mode: Annotated[str, "archiver: off, on or always"]
         wal_level: Annotated[str, "archiver: minimal, replica or logical"]
         archive_timeout: Annotated[timedelta, "archiver: the longest a WAL file waits, zero for ever"]
+        archiving_configured: Annotated[bool, "archiver: archive_mode is not off, and a command or a library is set"]
         archived: Annotated[int, "archiver: WAL files archived"]
         archiver_failed: Annotated[int, "archiver: attempts that failed"]
-        archiver_failing: Annotated[bool, "archiver: the last attempt failed"]
+        archiver_failing: Annotated[bool, "archiver: the last attempt failed, where archiving is configured"]
         last_archived_at: Annotated[datetime, "archiver: when the last WAL file was archived"]
         last_archived_age: Annotated[timedelta, "archiver: how long ago that was, by the server's clock"]
-        replicas: Annotated[int, "archiver: replicas that stream"]
+        replicas: Annotated[int, "archiver: replicas that stream and replay"]
         replica_lag: Annotated[timedelta, "archiver: how far the slowest is behind, where it says so"]
         binlog_on: Annotated[bool, "archiver: changes are kept in a binary log (MySQL)"]
         file_settings: Annotated[int, "file_settings: lines that were looked at"]
@@ -205,6 +212,8 @@ expect: value == 0"""
                 seen.notes.append("whether a connection without TLS is refused did not become clear")
             else:
                 seen.observed["plain_refused"] = refused
+                who = f"{safe(place.user, 63)} and the database {safe(place.database, 63)}"
+                seen.notes.append(f"plain_refused is about the role {who}: others may have other rules in pg_hba.conf")
         body = json.dumps(seen.rows, indent=1, default=str) if seen.rows else None
         return Measurement(
             observed=seen.observed,

@@ -134,6 +134,22 @@ async def test_f18_operations_without_a_way_back_are_found(django: Project) -> N
     assert judged(seen, "irreversible == 0") == "fail"
 
 
+async def test_f18_sql_is_read_for_what_it_loses_and_whether_its_reverse_does_anything(django: Project) -> None:
+    before = django.commit()
+    django.migration(
+        "0002_sql",
+        "migrations.RunSQL('ALTER TABLE shop_order\\n DROP COLUMN state', migrations.RunSQL.noop),"
+        "migrations.RunSQL([('delete from shop_order where id = %s', [1]), 'select 1'], 'select 1; -- nothing'),"
+        "migrations.RunSQL(\"select '--'; truncate shop_order\", ['insert into shop_order select * from kept']),"
+        "migrations.RunSQL('alter table a add foreign key (b) references c on  delete cascade', ''),"
+        "migrations.RunSQL('create index x on shop_order (state)', migrations.RunSQL.noop)",
+    )
+    seen = await ask(django, around=between(before, django.commit()))
+    no_way_back = ("RunSQL", "irreversible", "SQL that drops or deletes, and its reverse_sql does nothing")
+    loses = ("RunSQL", "destructive", "SQL that drops or deletes")
+    assert reasons(seen) == [no_way_back, loses, no_way_back, loses, loses]
+
+
 async def test_a_release_that_only_adds_can_be_undone(django: Project) -> None:
     django.migration("0002_once", "migrations.RunPython(work)")
     before = django.commit()
@@ -263,10 +279,69 @@ async def test_alembic_is_asked_through_its_own_environment(alembic: Project) ->
         ("add_column", "breaking", "the column is required, which the release before does not know"),
         ("downgrade", "irreversible", "downgrade() raises"),
         ("drop_column", "destructive", "the column and its values are gone"),
+        ("downgrade", "irreversible", "downgrade() does nothing"),
         ("execute", "destructive", "SQL that drops or deletes"),
     ]
     assert "model_drift" not in seen.observed
     assert judged(await ask(alembic, "alembic", expected_unapplied=["bbb2", "ccc3", "ddd4", "eee5"])) == "pass"
+
+
+LOSES = ("execute", "destructive", "SQL that drops or deletes")
+FOLLOWED = {
+    "op.execute(DROP)": ("DROP = 'DROP TABLE orders'", [LOSES]),
+    "_remove()": (
+        "def _remove():\n    op.drop_table('orders')",
+        [("drop_table", "destructive", "the table and its rows are gone")],
+    ),
+    "for one in ALL: op.execute(sa.text(one))": ("ALL = ['select 1', 'drop table orders']", [LOSES]),
+    "_do('truncate')": ("def _do(verb):\n    op.get_bind().execute(sa.text(f'{verb} orders'))", [LOSES]),
+    "op.execute(_made(what='orders'))": ("def _made(what):\n    text = 'drop table ' + what\n    return text", [LOSES]),
+    "any(map(_each, [1]))": ("def _each(_):\n    op.execute('delete from orders')", [LOSES]),
+    "op.execute(SAFE.format(n=1)); print('done')": ("SAFE = 'update orders set id = {n}'", []),
+    "_grant('orders')": ("def _grant(table):\n    op.execute(f'grant select on {table} to reader')", []),
+    "op.get_bind().execute(T.update().where(T.c.id == 1).values(id=2))": ("T = sa.table('orders')", []),
+    "op.create_foreign_key('a', 'b', 'c', ['x'], ['y'], ondelete='CASCADE')": ("import fastapi_types", []),
+    "op.execute('alter table a add foreign key (b) references c on  delete cascade')": ("", []),
+}
+
+
+async def test_f18_constants_and_functions_of_a_revision_are_followed(alembic: Project) -> None:
+    before = alembic.commit()
+    for number, (up, (head, _)) in enumerate(FOLLOWED.items()):
+        alembic.revision(f"r{number:02}", up, "op.get_bind(); op.execute(BACK)", "aaa1", f"{head}\nBACK = 'select 1'")
+    alembic.write("fastapi_types.py", "")
+    seen = await ask(alembic, "alembic", around=between(before, alembic.commit()))
+    nothing_back = ("downgrade", "irreversible", "downgrade() does nothing")
+    assert reasons(seen) == [reason for _, found in FOLLOWED.values() for reason in (nothing_back, *found)]
+    assert (seen.observed["irreversible"], seen.observed["destructive"]) == (len(FOLLOWED), 6)
+
+
+ELSEWHERE = {
+    "op.execute(open('x.sql').read())": "",
+    "with open('x.sql') as file: op.execute(sa.text(file.read()))": "",
+    "op.execute(HELD)": "from shop_sql import HELD",
+    "helper(op)": "from shop_sql import helper",
+    "shop_sql.helper()": "import shop_sql",
+    "done = shop_sql.helper(op.get_bind())": "import shop_sql",
+    "getattr(op, 'drop_' + 'table')('orders')": "",
+    "op.execute(_unknown)": "",
+    "op.execute(_again())": "def _again():\n    text = _again()\n    return text",
+}
+
+
+async def test_f18_what_a_revision_does_elsewhere_leaves_out_what_it_destroys(alembic: Project) -> None:
+    alembic.write("shop_sql.py", "HELD = 'drop table orders'\ndef helper(op=None): pass\n")
+    before = alembic.commit()
+    for number, (up, head) in enumerate(ELSEWHERE.items()):
+        alembic.revision(f"r{number:02}", up, "op.drop_table('x')", "aaa1", head)
+    seen = await ask(alembic, "alembic", around=between(before, alembic.commit()))
+    assert judged(seen, "destructive == 0") == judged(seen, "breaking == 0") == "unknown"
+    assert {kind for _, kind, _ in reasons(seen)} == {"unread"}
+    found = seen.observed["findings"]
+    assert isinstance(found, list)
+    assert len({str(one["migration"]) for one in found if isinstance(one, dict)}) == len(ELSEWHERE)
+    assert seen.observed["irreversible"] == 0
+    assert any("not readable" in note and "r00: what line " in note for note in seen.notes)
 
 
 async def test_alembic_tells_drift_branches_and_a_database_that_is_ahead(alembic: Project) -> None:
@@ -290,6 +365,24 @@ async def test_alembic_tells_drift_branches_and_a_database_that_is_ahead(alembic
     alembic.write("alembic/versions/zzz.py", "import no_such_module\n")
     with pytest.raises(ProbeError, match="the migrations did not load: ModuleNotFoundError"):
         await ask(alembic, "alembic")
+
+
+async def test_a_connection_string_of_the_project_is_not_quoted_from_its_errors(alembic: Project) -> None:
+    alembic.python("-m", "alembic", "upgrade", "head")
+    urls = "postgresql://shop:planted22@db/x postgresql//shop:planted22@db/x host=db user=shop password=planted22"
+    alembic.write("alembic/env.py", f"raise ValueError('cannot parse {urls}')\n")
+    seen = await ask(alembic, "alembic")
+    assert seen.observed["crashed"] is True and "planted22" not in repr(seen)
+    assert "cannot parse postgresql[a password in a URL]" in " ".join(seen.notes)
+
+
+async def test_a_secret_in_the_settings_of_a_project_is_not_quoted_either(django: Project) -> None:
+    settings = (django.folder / "site_settings.py").read_text()
+    django.write("site_settings.py", f"{settings}\nraise ValueError('postgres://shop:planted22@db/shop is wrong')\n")
+    with pytest.raises(ProbeError) as raised:
+        await ask(django)
+    assert "planted22" not in f"{raised.value!r} {raised.value.message}"
+    assert raised.value.message.endswith(": ValueError: postgres[a password in a URL]b/shop is wrong")
 
 
 # ---------------------------------------------------------------- files beside a table
@@ -326,6 +419,58 @@ async def test_files_are_compared_with_the_table_of_applied_ones(files: Path) ->
         await beside(files, table="migrations")
 
 
+async def test_what_golang_migrate_left_half_done_waits_and_is_no_pass(files: Path) -> None:
+    with contextlib.closing(sqlite3.connect(files / "shop.sqlite", isolation_level=None)) as file:
+        file.execute("drop table schema_migrations")
+        file.execute("create table schema_migrations (version bigint, dirty boolean)")
+        file.execute("insert into schema_migrations values (3, 0)")
+        clean = await beside(files, keeps="latest")
+        assert judged(clean, "as_expected", "failed == 0", "unapplied == 0") == "pass"
+        file.execute("update schema_migrations set dirty = 1")
+    dirty = await beside(files, keeps="latest")
+    assert judged(dirty) == judged(dirty, "failed == 0") == "fail"
+    assert (dirty.observed["plan"], dirty.observed["failed_names"]) == (["0003_c.up.sql"], ["3"])
+    assert judged(await beside(files, keeps="latest", expected_unapplied=["0003_c.up.sql"])) == "fail"
+
+
+async def test_what_flyway_says_has_failed_waits_and_is_no_pass(
+    tmp_path: Path, postgres_server: Postgres, postgres_database: str
+) -> None:
+    for name in ("V1__a.sql", "V1.1__b.sql", "V2__c.sql"):
+        (tmp_path / name).write_text("")
+    postgres_server.run(
+        "create table flyway_schema_history (installed_rank int, version text, success boolean not null)",
+        "insert into flyway_schema_history values (1, '1', true), (2, '1.1', true), (3, '2', false)",
+        "grant select on flyway_schema_history to plain",
+        database=postgres_database,
+    )
+    keys = {"dsn_env": "DATABASE_URL", "files": "V*.sql", "table": "flyway_schema_history"}
+    probe = MigrationsProbe.model_validate({"tool": "table", **keys})
+    where = context(root=tmp_path, DATABASE_URL=postgres_server.dsn("plain", postgres_database))
+    seen = await probe.measure(where)
+    assert judged(seen) == "fail" and seen.observed["applied"] == 2
+    assert (seen.observed["plan"], seen.observed["failed_names"], seen.observed["foreign"]) == (["V2__c.sql"], ["2"], 0)
+    postgres_server.run(
+        "update flyway_schema_history set version = null where not success",
+        "insert into flyway_schema_history values (4, '2', true)",
+        database=postgres_database,
+    )
+    repeatable = await probe.measure(where)
+    assert judged(repeatable) == "fail" and repeatable.observed["unapplied"] == 0
+    assert (repeatable.observed["failed_names"], repeatable.observed["foreign"]) == (["a repeatable one"], 0)
+
+
+async def test_two_files_with_one_number_and_one_row_are_not_known_to_be_applied(files: Path) -> None:
+    (files / "0003_d.up.sql").write_text("")
+    with contextlib.closing(sqlite3.connect(files / "shop.sqlite", isolation_level=None)) as file:
+        assert (await beside(files)).observed["unapplied"] == 3, "none of them was applied"
+        file.execute("insert into schema_migrations values (2), (3)")
+    for keeps in ("all", "latest"):
+        seen = await beside(files, keeps=keeps)
+        assert judged(seen) == judged(seen, "unapplied == 0") == "unknown"
+        assert any("one number for several files" in n and "0003_c.up.sql, 0003_d.up.sql" in n for n in seen.notes)
+
+
 async def test_the_table_of_a_real_postgresql_is_read_by_its_secret(
     files: Path, postgres_server: Postgres, postgres_database: str
 ) -> None:
@@ -352,6 +497,8 @@ def test_names_of_many_tools_are_understood() -> None:
     assert (flyway.unapplied, flyway.foreign) == (("V2__c.sql",), ())
     named = standing(["first.sql", "second.sql"], ["first.sql"], latest=False)
     assert (named.unapplied, named.unread) == ((), ("second.sql",))
+    twice = standing(["7.sql", "7_b.sql", "8_a.sql", "8_b.sql"], ["7", "8_a", "8_b"], latest=False)
+    assert (twice.doubled, twice.unapplied) == (("7.sql", "7_b.sql"), ())
     assert standing(["1_a.sql"], [], latest=True).unapplied == ("1_a.sql",)
 
 
@@ -386,7 +533,7 @@ async def test_a_project_in_a_container_is_asked_there(docker_box: Box) -> None:
 
 @pytest.mark.parametrize("tool", ["django", "alembic"])
 def test_what_runs_inside_a_project_is_understood_by_its_older_pythons(tool: str) -> None:
-    text = (Path(captain.__file__).parent / "systems" / "inside" / f"{tool}_migrations.py").read_text()
+    text = (Path(captain.__file__).parent / "systems" / "sql" / "inside" / f"{tool}_migrations.py").read_text()
     ast.parse(text, feature_version=(3, 8))
     assert len(text) < 32 * 1024, "it is one argument of a program"
 

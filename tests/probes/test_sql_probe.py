@@ -26,7 +26,7 @@ from captain.probes.sql import SqlProbe
 from captain.systems.sql.answer import SqlError
 from captain.systems.sql.dsn import Address
 from tests.hostile_server import HostileServer
-from tests.postgres_server import PASSWORD, Postgres, running_postgres
+from tests.postgres_server import PASSWORD, Postgres, program, running_postgres
 from tests.probes.sql_part import ask, verdict
 
 SLEEPING = """select 1 from pg_stat_activity
@@ -129,6 +129,12 @@ async def test_more_rows_than_asked_for_are_cut_and_not_counted(postgres_server:
         *("select pg_terminate_backend(1)", 'select "pg_terminate_backend"(1)', "select pg_reload_conf /* */ ()"),
         *("explain analyze delete from orders", "explain (analyze) select drain()", "select drain()"),
         *("select 1 into copied", "select * from orders for update", "begin", "listen x", 'select U&"x"', "select '"),
+        *(
+            "select gin_clean_pending_list('i')",
+            "select brin_desummarize_range('i', 1)",
+            "select heap_force_kill('t', '{}')",
+        ),
+        *("select brin_summarize_new_values('i')", "select pg_truncate_visibility_map('orders')"),
         *("select query_to_xml('select pg_terminate_backend(1)', true, true, '')", "vacuum", "show all; select 1"),
     ],
 )
@@ -377,6 +383,17 @@ async def test_tls_of_the_sessions_is_counted_where_they_can_be_seen(postgres_se
     assert "plain_connections" not in nobody.observed and "no session came over TCP" in nobody.notes[0]
 
 
+async def test_plain_sessions_of_other_roles_in_other_databases_are_counted(
+    postgres_server: Postgres, postgres_database: str
+) -> None:
+    with contextlib.closing(psycopg.connect(postgres_server.dsn("app", postgres_database, sslmode="disable"))):
+        seen = await ask(postgres_server.dsn(), preset="ssl")
+        assert (seen.observed["database"], seen.observed["plain_connections"]) == ("postgres", 1)
+        own = await ask(postgres_server.dsn("tls_only"), preset="ssl", try_plain="true")
+    assert own.observed["plain_refused"] is True
+    assert any("is about the role tls_only and the database postgres: others may" in note for note in own.notes)
+
+
 async def test_a_server_that_turns_plain_connections_away_is_told_from_one_that_does_not(
     postgres_server: Postgres,
 ) -> None:
@@ -504,6 +521,36 @@ async def test_f16_archiving_is_off_by_default_and_its_last_file_has_an_age(
         failing = await ask(postgres_server.dsn(), preset="archiver")
     assert failing.observed["archiver_failing"] is True
     postgres_server.run("select pg_stat_reset_shared('archiver')", "drop table wal_filler")
+
+
+async def test_f16_archiving_that_has_no_command_is_not_taken_for_one_that_never_fails(
+    postgres_server: Postgres, broken_files: Postgres
+) -> None:
+    good = await ask(postgres_server.dsn("plain"), preset="archiver")
+    assert good.observed["archiving_configured"] is True and "archiver_failing" in good.observed
+    with postgres_server.setting(archive_command=""):
+        empty = await ask(postgres_server.dsn("plain"), preset="archiver")
+    off = await ask(broken_files.dsn(), preset="archiver")
+    assert (empty.observed["archive_mode"], off.observed["archive_mode"]) == ("on", "off")
+    for seen in (empty, off):
+        assert seen.observed["archiving_configured"] is False
+        assert judged(seen, "!archiver_failing") == "unknown"
+        assert any("no WAL is archived" in note for note in seen.notes)
+
+
+async def test_f16_a_receiver_of_wal_that_replays_nothing_is_no_replica(broken_files: Postgres, tmp_path: Path) -> None:
+    rules = broken_files.folder / "data" / "pg_hba.conf"
+    rules.write_text(f"{rules.read_text()}local replication all trust\n")
+    broken_files.run("select pg_reload_conf()")
+    where = ["-h", str(broken_files.folder), "-p", str(broken_files.port), "-U", "postgres", "-D", str(tmp_path)]
+    with subprocess.Popen([program("pg_receivewal"), *where], stderr=subprocess.DEVNULL) as receiver:
+        try:
+            streaming = "select count(*) from pg_stat_replication where state = 'streaming'"
+            broken_files.until(lambda: broken_files.run(streaming) == [(1,)])
+            seen = await ask(broken_files.dsn(), preset="archiver")
+            assert seen.observed["replicas"] == 0 and judged(seen, "replicas >= 1") == "fail"
+        finally:
+            receiver.terminate()
 
 
 async def test_f16_rows_are_counted_where_the_planner_has_no_guess(

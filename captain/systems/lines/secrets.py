@@ -29,7 +29,7 @@ _PATTERNS = tuple(
             rf"(?i:\bauthorization)\\?[\"']?\s?[:=]\s?\\?[\"']?(?i:bearer|basic|token)\s{_HIDDEN}[\w+/=.~-]{{8,4000}}",
         ),
         ("a cookie", rf"(?i:\bcookie)\\?[\"']?\s?[:=]\s?\\?[\"']?[\w.-]{{1,60}}={_HIDDEN}[^\s;,\"']{{8,4000}}"),
-        ("a password in a URL", rf"://[^\s/:@\"']{{0,100}}:{_HIDDEN}[^\s/@\"']{{1,200}}@[^\s/@\"']"),
+        ("a password in a URL", rf":?//[^\s/:@\"']{{0,100}}:{_HIDDEN}[^\s/@\"']{{1,200}}@[^\s/@\"']"),
         ("a password", rf"(?i:{_NAMES}){_IS}{_HIDDEN}[^\s\"',;&}})\\]{{6,400}}"),
     )
 )

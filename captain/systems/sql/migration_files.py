@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 _FLYWAY = re.compile(r"[VU](\d+(?:[._]\d+)*)__")
 _LEADING = re.compile(r"\d+")
@@ -24,6 +25,40 @@ class Standing:
     """Versions in the table that no file has."""
     unread: tuple[str, ...]
     """Files whose name begins with no number, and which the table does not name."""
+    doubled: tuple[str, ...] = ()
+    """Files that share a number of which the table says that it was applied: which of them was is not known."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """What the table says."""
+
+    applied: tuple[str, ...]
+    failed: tuple[str, ...]
+    """Those that were begun and did not end well."""
+
+
+REPEATABLE = "a repeatable one"
+"""The name of a migration that has no version."""
+_MARKS = ("dirty", "success")
+"""Columns that say whether a migration went well: golang-migrate's, which is true where not, and Flyway's."""
+
+
+def marks(columns: Sequence[str]) -> tuple[str, ...]:
+    """Those of a table's columns that say so."""
+    return tuple(column for column in columns if column.lower() in _MARKS)
+
+
+def rows(read: Sequence[Sequence[Any]], marked: Sequence[str]) -> Rows:
+    """The rows of a table; in each a version, then the values of its marks."""
+    applied, failed = [], []
+    for version, *values in read:
+        good = all(bool(value) == (mark.lower() == "success") for mark, value in zip(marked, values, strict=True))
+        if not good:
+            failed.append(REPEATABLE if version is None else str(version))
+        elif version is not None:
+            applied.append(str(version))
+    return Rows(tuple(applied), tuple(failed))
 
 
 def version_of(name: str) -> Version | None:
@@ -48,30 +83,40 @@ def without_way_back(files: Sequence[str]) -> tuple[str, ...] | None:
     return tuple(file for file in ups(files) if version_of(_base(file)) not in downs)
 
 
-def standing(files: Sequence[str], applied: Sequence[str], *, latest: bool) -> Standing:
-    """Compare by number, else by name. With `latest` the table holds only the highest number that was applied."""
-    versions = {text: _number(text) for text in applied}
+def standing(files: Sequence[str], applied: Sequence[str], *, latest: bool, failed: Sequence[str] = ()) -> Standing:
+    """Compare by number, else by name. With `latest` the table holds only the highest number that was applied.
+
+    What failed waits still, unless another row says that it was applied.
+    """
+    versions = {text: _number(text) for text in (*applied, *failed) if text != REPEATABLE}
+    broken = {_number(text) or text for text in failed} - {_number(text) or text for text in applied}
     numbers = {version for version in versions.values() if version is not None}
     highest = max(numbers, default=())
     known: set[Version] = set()
     named: set[str] = set()
     unapplied: list[tuple[Version, str]] = []
     unread: list[str] = []
+    by_number: dict[Version, list[str]] = {}
     for file in ups(files):
         base = _base(file)
-        spellings = {file, base, base.rpartition(".")[0]} & set(applied)
+        spellings = {file, base, base.rpartition(".")[0]} & versions.keys()
         version = version_of(base)
         named |= spellings
         if version is None:
-            if not spellings:
+            if spellings & broken:
+                unapplied.append(((), file))
+            elif not spellings:
                 unread.append(file)
             continue
         known.add(version)
         there = version <= highest if latest else version in numbers
-        if not there and not spellings:
+        if broken & {version, *spellings} or not (there or spellings):
             unapplied.append((version, file))
+        elif all(_number(text) is not None for text in spellings):
+            by_number.setdefault(version, []).append(file)
     foreign = [text for text, version in versions.items() if text not in named and version not in known]
-    return Standing(tuple(file for _, file in sorted(unapplied)), tuple(foreign), tuple(unread))
+    doubled = [file for same in by_number.values() if len(same) > 1 for file in same]
+    return Standing(tuple(file for _, file in sorted(unapplied)), tuple(foreign), tuple(unread), tuple(doubled))
 
 
 def _number(text: str) -> Version | None:

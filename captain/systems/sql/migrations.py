@@ -18,6 +18,7 @@ from captain.effects.program import Finished
 from captain.errors import ProbeError, UsageError
 from captain.safe import safe
 from captain.systems.git.program import Git, decoded
+from captain.systems.lines.secrets import Redactor
 
 Tool = Literal["django", "alembic"]
 
@@ -34,7 +35,7 @@ class Finding:
     migration: str
     op: str
     kind: str
-    """irreversible, destructive or breaking."""
+    """irreversible, destructive or breaking; unread where an operation does what nobody could read."""
     reason: str
 
 
@@ -109,7 +110,7 @@ def told_of(document: Mapping[str, Any], files: Sequence[str] = ()) -> Told:
         missing=tuple(file for file in files if is_migration(file) and file not in found),
         looked_at=_texts(document.get("looked_at")),
         findings=_findings(document.get("findings")),
-        errors={str(part): safe(text, 300) for part, text in errors.items()} if isinstance(errors, dict) else {},
+        errors={str(part): _shown(str(text)) for part, text in errors.items()} if isinstance(errors, dict) else {},
     )
 
 
@@ -147,8 +148,13 @@ def _last_line(done: Finished) -> str:
     for stream in (done.stderr, done.stdout):
         lines = [line.strip() for line in stream.decode("utf-8", "replace").splitlines() if line.strip()]
         if lines:
-            return safe(lines[-1], 300)
+            return _shown(lines[-1])
     return f"exit {done.exit_code}" if done.signal is None else f"ended by {done.signal}"
+
+
+def _shown(line: str) -> str:
+    """A line of the project's own as it may be shown: it knows secrets that nobody declared to captain."""
+    return safe(Redactor({}).hide(line), 300)
 
 
 def _texts(value: Any) -> tuple[str, ...] | None:

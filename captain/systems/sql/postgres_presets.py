@@ -33,7 +33,7 @@ def _may_hold_secrets(name: str) -> bool:
 
 
 def ssl(db: Postgres, question: Question) -> Findings:
-    """TLS of the server and of the sessions in this database."""
+    """TLS of the server and of its sessions, those of replicas included."""
     row = db.ask(
         # Not current_setting: of a setting that is hidden from the role it makes an error.
         "select bool_or(setting = 'on') filter (where name = 'ssl') as ssl_on,"
@@ -43,13 +43,15 @@ def ssl(db: Postgres, question: Question) -> Findings:
     if not db.server.can_see_all:
         found.notes.append(HIDDEN)
         return found
-    seen = _sessions(
-        db,
-        question,
-        "count(*) filter (where s.ssl is true) as tls_connections,"
-        " count(*) filter (where s.ssl is not true) as plain_connections",
-        "a.client_addr is not null",
-    )
+    params = [question.role] if question.role is not None else []
+    seen = db.ask(
+        "select count(*) filter (where s.ssl is true) as tls_connections,"
+        " count(*) filter (where s.ssl is not true) as plain_connections"
+        " from pg_stat_activity a left join pg_stat_ssl s on s.pid = a.pid"
+        " where a.backend_type in ('client backend', 'walsender') and a.client_addr is not null"
+        f"{' and a.usename = %s' if params else ''}",
+        params,
+    ).first()
     if not any(seen.values()):
         found.notes.append("no session came over TCP, not even captain's own: none is plain and none is not")
         return found
@@ -146,12 +148,19 @@ def archiver(db: Postgres, _: Question) -> Findings:
     row = db.ask(
         "select current_setting('archive_mode') as archive_mode, current_setting('wal_level') as wal_level,"
         " (select setting::int from pg_settings where name = 'archive_timeout') * interval '1 second'"
-        " as archive_timeout, archived_count as archived, failed_count as archiver_failed,"
+        " as archive_timeout,"
+        " (select bool_or(setting not in ('', '(disabled)')) from pg_settings"
+        " where name in ('archive_command', 'archive_library')) and current_setting('archive_mode') <> 'off'"
+        " as archiving_configured, archived_count as archived, failed_count as archiver_failed,"
         " last_archived_time as last_archived_at, clock_timestamp() - last_archived_time as last_archived_age,"
         " coalesce(last_failed_time > coalesce(last_archived_time, '-infinity'), false) as archiver_failing"
         " from pg_stat_archiver"
     ).first()
     found = Findings(_known(row))
+    if row["archiving_configured"] is False:
+        # What is never tried never fails.
+        found.observed.pop("archiver_failing")
+        found.notes.append("no WAL is archived: archive_mode is off, or neither a command nor a library is set")
     if row.get("last_archived_at") is None:
         found.notes.append("nothing was archived yet")
     if db.server.standby:
@@ -160,7 +169,9 @@ def archiver(db: Postgres, _: Question) -> Findings:
         found.notes.append(HIDDEN)
         return found
     lag = db.ask(
-        "select count(*) filter (where state = 'streaming') as replicas, max(replay_lag) as replica_lag"
+        # pg_receivewal and a base backup stream too, and replay nothing.
+        "select count(*) filter (where state = 'streaming' and replay_lsn is not null) as replicas,"
+        " max(replay_lag) as replica_lag"
         " from pg_stat_replication"
     ).first()
     found.observed.update(_known(lag))

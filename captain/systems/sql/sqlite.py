@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, TypeVar
-from urllib.parse import quote
 
 from captain.blocking import Blocking
 from captain.errors import ProbeError, UsageError
 from captain.safe import safe
 from captain.systems.sql.answer import MAX_TABLES, Answer, Findings, Question, Server, SqlError, counted
+from captain.systems.sql.sqlite_opening import opened
 from captain.systems.sql.text import reading
 
 T = TypeVar("T")
@@ -110,25 +110,15 @@ async def ask_sqlite(
         raise ProbeError(f"{asked}: no such file", fault="unclear", hint="check `path`")
 
     def talk() -> T:
-        with _opened(path, deadline) as connection:
+        with opened(asked, path, deadline) as connection:
             return work(Sqlite(connection, deadline, path.name))
 
     try:
         return await blocking(talk)
     except SqlError as error:
         raise error.told(asked) from error
-    except sqlite3.Error as error:
+    except (sqlite3.Error, OSError) as error:
         raise ProbeError(f"{asked}: {safe(error, 300)}", fault="unclear") from error
-
-
-@contextmanager
-def _opened(path: Path, deadline: float) -> Iterator[sqlite3.Connection]:
-    left = max(deadline - time.monotonic(), 0)
-    with closing(
-        # mode=ro never makes a file; a lock of a writer's is waited for.
-        sqlite3.connect(f"file:{quote(str(path.absolute()))}?mode=ro", uri=True, timeout=left, isolation_level=None)
-    ) as connection:
-        yield connection
 
 
 def _allowed(action: int, one: str | None, two: str | None, _database: str | None, _source: str | None) -> int:

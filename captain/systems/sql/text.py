@@ -56,7 +56,7 @@ _ACTS: dict[Dialect, re.Pattern[str]] = {
         r"|pg_(create|drop|copy)_\w+|pg_(wal|xlog)_replay_(pause|resume)|pg_backup_(start|stop)|pg_(start|stop)_backup"
         r"|pg_replication_(origin|slot)_\w+|pg_logical_(emit|slot_get)\w*|pg_stat(_statements)?_reset\w*|pg_notify"
         r"|pg_(try_)?advisory_\w+|pg_export_snapshot|pg_file_\w+|pg_log_backend\w*|pg_import_\w+|pg_(restore|clear)_\w+"
-        r"|pg_sync_\w+|pg_prewarm|set_config|nextval|setval|lo_(?!get$)\w+|lowrite"
+        r"|gin_clean_\w+|brin_(de)?summarize_\w+|pg_truncate_visibility_map|heap_force_\w+|pg_sync_\w+|pg_prewarm|set_config|nextval|setval|lo_(?!get$)\w+|lowrite"
         # These run SQL that stands in a text, where nobody looks.
         r"|dblink\w*|query_to_xml\w*|crosstab\w*|connectby|ts_stat|ts_rewrite|xpath_table"
     ),

@@ -7,6 +7,7 @@ a database that does not answer hides nothing of what the files say.
 from __future__ import annotations
 
 import json
+import re
 import sys
 import traceback
 from pathlib import Path
@@ -19,6 +20,9 @@ from django.db.migrations.executor import MigrationExecutor
 from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.questioner import MigrationQuestioner
 from django.db.migrations.state import ProjectState
+
+LOSING = re.compile(r"\b(drop|truncate)\b|(?<!\bon )\bdelete\b", re.IGNORECASE)
+NOTHING = re.compile(r"select \d+|", re.IGNORECASE)
 
 
 def said(error: Any) -> Any:
@@ -127,8 +131,14 @@ def judged(app: Any, operation: Any, state: Any) -> Any:
     """What stands in the way back from one operation, as (kind, reason)."""
     if not operation.reversible:
         yield "irreversible", "cannot be undone: " + operation.describe()
-    if isinstance(operation, migrations.RunSQL) and operation.reverse_sql is None:
-        yield "destructive", "SQL without reverse_sql"
+    if isinstance(operation, migrations.RunSQL):
+        loses = any(LOSING.search(" ".join(text.split())) for text in texts(operation.sql))
+        if loses and operation.reversible and all(does_nothing(text) for text in texts(operation.reverse_sql)):
+            yield "irreversible", "SQL that drops or deletes, and its reverse_sql does nothing"
+        if operation.reverse_sql is None:
+            yield "destructive", "SQL without reverse_sql"
+        elif loses:
+            yield "destructive", "SQL that drops or deletes"
     elif isinstance(operation, migrations.DeleteModel):
         yield "destructive", f"the table of {operation.name} and its rows are gone"
     elif isinstance(operation, migrations.RemoveField):
@@ -148,6 +158,16 @@ def judged(app: Any, operation: Any, state: Any) -> Any:
         reason = narrowed(app, operation, state)
         if reason:
             yield "destructive", reason
+
+
+def texts(sql: Any) -> Any:
+    """What a RunSQL holds, text by text."""
+    return [sql] if isinstance(sql, str) else [str(one) if isinstance(one, str) else str(one[0]) for one in sql or ()]
+
+
+def does_nothing(text: Any) -> Any:
+    bare = re.sub(r"--[^\n]*|/\*.*?\*/", " ", text, flags=re.DOTALL)
+    return all(NOTHING.fullmatch(one.strip()) for one in bare.split(";"))
 
 
 def narrowed(app: Any, operation: Any, state: Any) -> Any:
