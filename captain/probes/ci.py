@@ -80,11 +80,12 @@ def _names_or_auto(value: Any) -> Any:
 class CiProbe(Probe):
     """Is CI green for exactly this commit, and does it run when and where it should?
 
-    Asks GitHub or GitLab with GET only, and counts what `mode` names. commit: checks and statuses of the commit,
-    each in its latest attempt. workflow: the last runs of a workflow. deployments: the newest deployment of an
-    environment. rules: the checks a branch requires. pr_checks and pr_comments: the changes merged last.
-    environment: the rules before a deployment. Where nothing is there only `total` is observed, so nothing passes
-    on it. What a token may not see, a used-up rate limit and a page that is missing are unknown.
+    Asks GitHub or GitLab with GET only, and counts what `mode` names. commit: checks and statuses of the commit, each
+    in its latest attempt, and workflows of GitHub that failed or wait before they made a job. workflow: the last runs
+    of a workflow. deployments: the newest deployment of an environment. rules: the checks a branch requires.
+    pr_checks and pr_comments: the changes merged last. environment: the rules before a deployment. Where nothing is
+    there only `total` is observed, so nothing passes on it. What a token may not see, a used-up rate limit and a page
+    that is missing are unknown.
     """
 
     default_expect: ClassVar[tuple[str, ...]] = (

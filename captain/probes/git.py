@@ -35,7 +35,8 @@ Ref = Annotated[Text, AfterValidator(_ref)]
 class GitProbe(Probe):
     """Is the work tree clean, and is its commit where it should be?
 
-    Runs nothing that belongs to the inspected repository. What cannot be known is left out: counts against the
+    Runs nothing that belongs to the inspected repository, and lets no list or setting of its own hide a change:
+    .git/info/exclude keeps nothing out, core.fileMode is on. What cannot be known is left out: counts against the
     remote of a detached head, `dirty` where a changed file stands behind a filter. A tag's signature is checked with
     ssh-keygen and the keys of `allowed_signers`, or with gpg and the keys of whoever runs captain.
     """
@@ -66,7 +67,7 @@ expect: ['dirty == 0', 'untracked == 0', 'hidden_changes == 0', 'in_branch']"""
         """What git says."""
 
         dirty: Annotated[int, "tracked paths that differ from HEAD, staged or not, submodules included"]
-        untracked: Annotated[int, "paths git neither tracks nor ignores"]
+        untracked: Annotated[int, "paths git does not track and no .gitignore keeps out"]
         conflicts: Annotated[int, "paths with unresolved conflicts"]
         hidden_changes: Annotated[int, "paths git was told not to look at (assume-unchanged, skip-worktree)"]
         ahead: Annotated[int, "commits of ref that the remote's branch does not have"]

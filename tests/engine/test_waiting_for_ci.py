@@ -38,6 +38,7 @@ def reports(forge: ForgeServer, commit: str, conclusion: str | None) -> None:
     run["status"] = "completed" if conclusion else "queued"
     path = f"repos/acme/shop/commits/{commit}"
     forge.put(f"{path}/check-runs", {"total_count": 1, "check_runs": [run]})
+    forge.put(f"{path}/check-suites", {"total_count": 0, "check_suites": []})
     forge.put(f"{path}/status", {"state": "pending", "total_count": 0, "statuses": []})
 
 

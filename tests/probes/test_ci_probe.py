@@ -65,6 +65,7 @@ def checks(forge: ForgeServer, *runs: Any, statuses: Any = None) -> None:
     # GitHub's own summary of no status at all is "pending".
     empty = {"state": "pending", "statuses": [], "total_count": 0, "sha": SHA}
     forge.put(f"{COMMIT}/status", empty if statuses is None else statuses)
+    forge.put(f"{COMMIT}/check-suites", suites())
 
 
 def run(number: int, name: str, conclusion: str | None = "success", **more: Any) -> dict[str, Any]:
@@ -79,6 +80,23 @@ def run(number: int, name: str, conclusion: str | None = "success", **more: Any)
         "html_url": f"https://github.com/acme/shop/runs/{number}",
         "check_suite": {"id": 77},
         "app": {"id": 15368},
+    }
+    return {**found, **more}
+
+
+def suites(*found: dict[str, Any]) -> dict[str, Any]:
+    return {"total_count": len(found), "check_suites": list(found)}
+
+
+def suite(number: int, conclusion: str | None, checks: int = 0, **more: Any) -> dict[str, Any]:
+    """The check suite of one run of a workflow."""
+    found = {
+        "id": number,
+        "head_sha": SHA,
+        "status": "completed" if conclusion else "queued",
+        "conclusion": conclusion,
+        "latest_check_runs_count": checks,
+        "app": {"id": 15368, "slug": "github-actions"},
     }
     return {**found, **more}
 
@@ -181,6 +199,69 @@ async def test_only_the_latest_attempt_of_a_check_counts(forge: ForgeServer, ask
     assert verdict(CiProbe, await ask()) is Verdict.PASS
     checks(forge, listed(run(1, "test", "success"), run(2, "test", "failure")))
     assert verdict(CiProbe, await ask()) is Verdict.FAIL
+
+
+@pytest.mark.parametrize("started", [None, "2026-11-23T00:00:30Z"])
+async def test_a_run_again_that_waits_for_a_runner_is_newer_than_the_success_before(
+    forge: ForgeServer, ask: Ask, started: str | None
+) -> None:
+    waiting = run(2, "test", None, status="queued", started_at=started)
+    checks(forge, listed(waiting, run(1, "test")))
+    seen = await ask(required=["test"])
+    assert seen.observed["pending"] == ["test"]
+    assert verdict(CiProbe, seen) is Verdict.FAIL
+
+
+async def test_the_later_attempt_is_the_one_of_the_higher_number_whatever_it_says_of_its_start(
+    forge: ForgeServer, ask: Ask
+) -> None:
+    checks(forge, listed(run(2, "test", "failure", started_at=None), run(1, "test")))
+    assert verdict(CiProbe, await ask()) is Verdict.FAIL
+
+
+@pytest.mark.parametrize("conclusion", ["startup_failure", "failure", "timed_out", "action_required", "cancelled"])
+async def test_a_green_bot_does_not_stand_for_a_workflow_that_never_began(
+    forge: ForgeServer, ask: Ask, conclusion: str
+) -> None:
+    checks(forge, listed(run(1, "Preview Comments")))
+    forge.put(f"{COMMIT}/check-suites", suites(suite(5, conclusion)))
+    seen = await ask()
+    assert seen.observed["failed"] == ["check suite 5 (without jobs)"]
+    assert verdict(CiProbe, seen) is Verdict.FAIL
+    made = {"id": 900, "check_suite_id": 5, "workflow_id": 3, "event": "push", "name": ".github/workflows/ci.yml"}
+    forge.put("repos/acme/shop/actions/runs", {"total_count": 1, "workflow_runs": [made]})
+    assert (await ask()).observed["failed"] == [".github/workflows/ci.yml (without jobs)"]
+    again = {**made, "id": 901, "check_suite_id": 6}
+    forge.put("repos/acme/shop/actions/runs", {"total_count": 2, "workflow_runs": [made, again]})
+    assert verdict(CiProbe, await ask()) is Verdict.PASS, "the same workflow was started again"
+    forge.put("repos/acme/shop/actions/runs", {"total_count": 2, "workflow_runs": [{**made, "id": 902}, again]})
+    assert verdict(CiProbe, await ask()) is Verdict.FAIL, "the other one is older"
+
+
+async def test_a_workflow_that_has_made_no_job_yet_is_waited_for(forge: ForgeServer, ask: Ask) -> None:
+    checks(forge, listed(run(1, "Preview Comments")))
+    forge.put(f"{COMMIT}/check-suites", suites(suite(5, None)))
+    assert (await ask()).observed["pending_count"] == 1
+
+
+async def test_suites_that_had_nothing_to_do_or_belong_to_others_change_nothing(forge: ForgeServer, ask: Ask) -> None:
+    checks(forge, listed(run(1, "test")))
+    others = [
+        suite(5, None, app={"id": 9, "slug": "dependabot"}),
+        suite(6, "failure", app={"id": 9, "slug": "dependabot"}),
+        suite(7, "skipped"),
+        suite(8, "startup_failure", checks=1),
+        suite(9, "failure", head_sha="b" * 40),
+    ]
+    forge.put(f"{COMMIT}/check-suites", suites(*others))
+    seen = await ask()
+    assert (seen.observed["total"], verdict(CiProbe, seen)) == (1, Verdict.PASS)
+
+
+async def test_suites_that_cannot_be_seen_are_not_taken_for_green(forge: ForgeServer, ask: Ask) -> None:
+    checks(forge, listed(run(1, "test")))
+    forge.refuse(f"{COMMIT}/check-suites", "403 Forbidden")
+    assert "403" in (await refused(ask())).message
 
 
 async def test_two_apps_with_a_check_of_one_name_both_count(forge: ForgeServer, ask: Ask) -> None:
@@ -411,6 +492,7 @@ async def test_merged_changes_whose_checks_were_red_or_absent_are_named(forge: F
     for sha, runs in ((red, [run(1, "test", "failure", head_sha=red)]), (bare, [])):
         forge.put(f"repos/acme/shop/commits/{sha}/check-runs", listed(*runs))
         forge.put(f"repos/acme/shop/commits/{sha}/status", {"statuses": [], "total_count": 0})
+        forge.put(f"repos/acme/shop/commits/{sha}/check-suites", suites())
     closed = pull(12, merged_at=None)
     forge.put("repos/acme/shop/pulls", [pull(9), pull(10, red), pull(11, bare), closed])
     seen = await ask(mode="pr_checks", required=["test"])

@@ -7,6 +7,7 @@ Documented shapes of version 2022-11-28. A combined status is `pending` where th
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
@@ -20,6 +21,7 @@ API = "https://api.github.com"
 HEADERS = {"Accept": "application/vnd.github+json", "X-GitHub-Api-Version": "2022-11-28"}
 NEEDS = "the token needs read access to metadata, checks, commit statuses, actions, deployments and pull requests"
 
+_ACTIONS = "github-actions"
 _CONCLUSIONS: dict[str, Outcome] = {"success": "success", "neutral": "neutral", "skipped": "skipped"}
 _STATUSES: dict[str, Outcome] = {"success": "success", "pending": "pending"}
 _DEPLOYMENTS: dict[str, Outcome] = {
@@ -60,14 +62,19 @@ class GitHub:
 
     async def checks(self, sha: str) -> list[Check]:
         path = self._path(f"commits/{sha}")
-        runs, statuses = await together(
+        runs, suites, statuses = await together(
             [
                 self.api.pages(f"{path}/check-runs", "check_runs", filter="latest"),
+                self.api.pages(f"{path}/check-suites", "check_suites"),
                 self.api.pages(f"{path}/status", "statuses"),
             ]
         )
         own = [run for run in runs if run.get("head_sha") == sha]
-        found = [_check(run) for run in await self._latest(own, sha)]
+        bare = [suite for suite in suites if suite.get("head_sha") == sha and _without_jobs(suite)]
+        # Only where it decides something: it is one more request, and needs a permission of its own.
+        workflows = await self._workflows(sha) if bare or _named_alike(own) else {}
+        found = [_check(run) for run in _latest(own, workflows)]
+        found += [check for suite in bare if (check := _unstarted(suite, workflows)) is not None]
         for status in statuses:
             said = text(status.get("state")) or "no state"
             # The status call is by commit; its parts name none.
@@ -75,35 +82,13 @@ class GitHub:
             found.append(Check(text(status.get("context")), outcome, said, text(status.get("target_url"))))
         return found
 
-    async def _latest(self, runs: list[dict[str, Any]], sha: str) -> list[dict[str, Any]]:
-        """The latest attempt per app and name.
-
-        Jobs of two workflows may bear one name, and the one that passed later does not outshine the one that failed:
-        where suites differ, the workflow and its event belong to the name.
-        """
-        groups: dict[tuple[Any, Any], list[dict[str, Any]]] = defaultdict(list)
-        for run in runs:
-            groups[(child(run, "app", "id"), run.get("name"))].append(run)
-        suites: dict[Any, Any] | None = None
-        kept: list[dict[str, Any]] = []
-        for group in groups.values():
-            ids = {child(run, "check_suite", "id") for run in group}
-            if len(ids) > 1 and suites is None:
-                suites = await self._suites(sha)
-            newest: dict[Any, dict[str, Any]] = {}
-            for run in sorted(group, key=_age):
-                suite = child(run, "check_suite", "id")
-                newest[(suites or {}).get(suite, suite) if len(ids) > 1 else None] = run
-            kept += newest.values()
-        return kept
-
-    async def _suites(self, sha: str) -> dict[Any, Any]:
-        """By check suite, the workflow and event it belongs to, as far as the token may see it."""
+    async def _workflows(self, sha: str) -> dict[Any, dict[str, Any]]:
+        """By check suite, the run of a workflow that it belongs to, as far as the token may see it."""
         try:
             runs = await self.api.pages(self._path("actions/runs"), "workflow_runs", head_sha=sha)
         except Refused:
             return {}
-        return {run.get("check_suite_id"): (run.get("workflow_id"), run.get("event")) for run in runs}
+        return {run.get("check_suite_id"): run for run in runs}
 
     async def required(self, branch: str) -> list[Required] | None:
         name = quote(branch, safe="")
@@ -197,9 +182,73 @@ def _check(run: dict[str, Any]) -> Check:
     )
 
 
-def _age(run: dict[str, Any]) -> tuple[str, int]:
-    number = run.get("id")
-    return text(run.get("started_at")), number if isinstance(number, int) else 0
+def _named_alike(runs: Iterable[dict[str, Any]]) -> bool:
+    """Whether checks of one app and name stand in several suites."""
+    suites: dict[tuple[Any, Any], Any] = {}
+    return any(suites.setdefault(_name(run), suite := child(run, "check_suite", "id")) != suite for run in runs)
+
+
+def _latest(runs: Iterable[dict[str, Any]], workflows: Mapping[Any, dict[str, Any]]) -> list[dict[str, Any]]:
+    """The latest attempt per app and name.
+
+    Jobs of two workflows may bear one name, and the one that passed later does not outshine the one that failed:
+    where suites differ, the workflow and its event belong to the name.
+    """
+    groups: dict[tuple[Any, Any], list[dict[str, Any]]] = defaultdict(list)
+    for run in runs:
+        groups[_name(run)].append(run)
+    kept: list[dict[str, Any]] = []
+    for group in groups.values():
+        differ = len({child(run, "check_suite", "id") for run in group}) > 1
+        newest = {
+            _workflow(child(run, "check_suite", "id"), workflows) if differ else None: run
+            for run in sorted(group, key=_age)
+        }
+        kept += newest.values()
+    return kept
+
+
+def _name(run: Mapping[str, Any]) -> tuple[Any, Any]:
+    return child(run, "app", "id"), run.get("name")
+
+
+def _workflow(suite: Any, workflows: Mapping[Any, dict[str, Any]]) -> Any:
+    """The workflow and event that a suite belongs to, itself where that cannot be seen."""
+    run = workflows.get(suite)
+    return suite if run is None else (run.get("workflow_id"), run.get("event"))
+
+
+def _age(run: Mapping[str, Any]) -> tuple[bool, int]:
+    """Attempts from old to new. What waits for a runner has no start yet, and is the newest all the same."""
+    return run.get("status") != "completed", _number(run)
+
+
+def _without_jobs(suite: Mapping[str, Any]) -> bool:
+    """Whether a workflow stands behind the suite that made no check: other apps leave suites of theirs open."""
+    return child(suite, "app", "slug") == _ACTIONS and suite.get("latest_check_runs_count") == 0
+
+
+def _unstarted(suite: Mapping[str, Any], workflows: Mapping[Any, dict[str, Any]]) -> Check | None:
+    """The check that a workflow without jobs stands for: refused at its start, or still waiting for it.
+
+    None where there was nothing to do, and where the same workflow was started again.
+    """
+    outcome, said = ended(suite.get("status"), suite.get("conclusion"))
+    own, run = suite.get("id"), workflows.get(suite.get("id"), {})
+    later = [
+        one
+        for other, one in workflows.items()
+        if other != own and _workflow(other, workflows) == _workflow(own, workflows) and _number(one) > _number(run)
+    ]
+    if outcome not in ("failed", "pending") or later:
+        return None
+    name = text(run.get("name")) or text(run.get("path")) or f"check suite {own}"
+    return Check(f"{name} (without jobs)", outcome, said, text(run.get("html_url")))
+
+
+def _number(item: Mapping[str, Any]) -> int:
+    number = item.get("id")
+    return number if isinstance(number, int) else 0
 
 
 def _require(found: dict[tuple[str, str], Required], name: Any, app: Any) -> None:

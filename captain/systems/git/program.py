@@ -39,8 +39,13 @@ _CONFIG = {
     "core.fsmonitor": "false",
     "core.hooksPath": "/dev/null",
     "core.alternateRefsCommand": "true",
-    # What the repository hides by a list of its own outside the tree is there all the same.
+    # What the repository hides by a list or a setting of its own is there all the same.
+    "core.checkStat": "default",
     "core.excludesFile": "/dev/null",
+    "core.fileMode": "true",
+    "core.ignoreCase": "false",
+    "core.symlinks": "true",
+    "core.trustctime": "true",
     "core.gitProxy": "",
     "credential.helper": "",
     "diff.external": "",

@@ -20,7 +20,7 @@ _SHOWN = 50
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """What `git status` would count, submodules included."""
+    """What `git status` would count, submodules included, if the repository had no settings of its own."""
 
     dirty: int | None
     """Tracked paths that differ from HEAD, staged or not, conflicts too; None where a filter hides the answer."""
@@ -36,7 +36,8 @@ class Changes:
 async def changes(git: Git, depth: int = 0) -> Changes:
     """Look at the work tree that `git.root` is the top of. Raises ProbeError where git cannot tell."""
     git = replace(git, config={**git.config, **await _emptied_filters(git)})
-    changed, untracked, conflicts = await _status(git)
+    changed, conflicts = await _status(git)
+    untracked = await _untracked(git)
     hidden, submodules = await _index(git)
     dirty: int | None = len(changed)
     notes = []
@@ -100,15 +101,15 @@ async def _emptied_filters(git: Git) -> dict[str, str]:
     }
 
 
-async def _status(git: Git) -> tuple[list[tuple[str, str]], list[str], int]:
-    """Changed paths with their two marks, untracked paths, and how many of the changed are conflicts."""
+async def _status(git: Git) -> tuple[list[tuple[str, str]], int]:
+    """Changed paths with their two marks, and how many of them are conflicts."""
     done = await git.run(
-        *("status", "--porcelain=v2", "-z", "--untracked-files=all", "--no-renames"),
+        *("status", "--porcelain=v2", "-z", "--untracked-files=no", "--no-renames"),
         # git would ask a submodule with the submodule's own config; captain looks into it by itself.
         "--ignore-submodules=dirty",
     )
     _whole(done.truncated, git, "status")
-    changed, untracked, conflicts = [], [], 0
+    changed, conflicts = [], 0
     for entry in filter(None, decoded(done.stdout).split("\0")):
         kind, _, rest = entry.partition(" ")
         if kind == "1":
@@ -116,11 +117,17 @@ async def _status(git: Git) -> tuple[list[tuple[str, str]], list[str], int]:
         elif kind == "u":
             changed.append(("UU", rest.split(" ", 9)[9]))
             conflicts += 1
-        elif kind == "?":
-            untracked.append(rest)
-        elif kind != "!":
+        else:
             raise ProbeError(f"git status in {safe(git.root)}: unknown answer {safe(entry, 80)}")
-    return changed, untracked, conflicts
+    return changed, conflicts
+
+
+async def _untracked(git: Git) -> list[str]:
+    """Paths that are neither tracked nor kept out by a .gitignore of the tree."""
+    # git status would also keep out what .git/info/exclude names, which no commit shows.
+    done = await git.run("ls-files", "--others", "--exclude-per-directory=.gitignore", "-z")
+    _whole(done.truncated, git, "ls-files")
+    return [path for path in decoded(done.stdout).split("\0") if path]
 
 
 async def _index(git: Git) -> tuple[int, list[str]]:
