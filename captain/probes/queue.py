@@ -8,9 +8,10 @@ import shlex
 import time
 from collections.abc import Callable, Mapping
 from datetime import timedelta
-from typing import Annotated, Any, ClassVar, Literal, TypedDict
+from functools import partial
+from typing import Annotated, Any, ClassVar, Literal, Self, TypedDict
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from captain.effects import Program
 from captain.errors import ProbeError, ProgramError
@@ -95,6 +96,8 @@ expect: ['ready == 0 || oldest_age <= duration("5m")', 'dead_recent == 0']"""
     """What its keys begin with: dramatiq, rq; for Celery global_keyprefix, nothing by default."""
     queues: Annotated[Literal["auto"] | tuple[Text, ...], AfterValidator(_some)] = "auto"
     """Their names; auto looks through the keys for them."""
+    separator: Annotated[str, Field(min_length=1, max_length=20)] | None = None
+    """Celery: `sep` of broker_transport_options, between a queue and a priority; "\\x06\\x16" by default."""
     dead_window: Duration = timedelta(days=1)
     """How far back dead_recent counts."""
     look_again: Duration | None = None
@@ -119,6 +122,12 @@ expect: ['ready == 0 || oldest_age <= duration("5m")', 'dead_recent == 0']"""
         canary: Annotated[timedelta, "from starting `publish` to the result"]
         queues: Annotated[list[dict[str, Any]], "one mapping per queue: name, ready, in_flight, delayed, dead, …"]
 
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if self.separator is not None and self.broker != "celery":
+            raise wrong("takes `separator` only with broker: celery")
+        return self
+
     @property
     def safety(self) -> Safety:
         return "active" if self.canary is not None else "read"
@@ -140,6 +149,8 @@ expect: ['ready == 0 || oldest_age <= duration("5m")', 'dead_recent == 0']"""
     async def measure(self, ctx: Context) -> Measurement:
         where = address(self.url_env, ctx.secret(self.url_env))
         look, usual = _LIBRARIES[self.broker]
+        if self.separator is not None:
+            look = partial(queue_celery.look, separator=self.separator)
         within = ctx.timeout * _MARGIN
         began = time.monotonic()
         ask = Ask(

@@ -227,7 +227,10 @@ async def test_a_key_of_somebody_else_is_no_queue(redis_server: RedisServer, db:
 
 def celery_app(server: RedisServer, db: int, **options: Any) -> Any:
     from celery import Celery
+    from kombu import pools
 
+    # What a connection of before has bound is not bound again, and the database was emptied since.
+    pools.reset()
     app = Celery("shop", broker=server.url(db), set_as_current=False)
     app.conf.broker_transport_options = options
     app.conf.task_ignore_result = True
@@ -275,6 +278,28 @@ async def test_f23_a_prefix_of_celerys_keys_is_a_namespace(redis_server: RedisSe
     assert "nothing of Celery's" in (await refused(redis_server, db, "celery")).message
     assert (await ask(redis_server, db, "celery", namespace="shop:")).observed["ready"] == 1
     app.close()
+
+
+@pytest.mark.parametrize("queues", ["auto", ("celery",)])
+async def test_celerys_own_separator_is_asked_for_and_every_priority_counts(
+    redis_server: RedisServer, db: int, queues: Any
+) -> None:
+    app = celery_app(redis_server, db, sep=":", priority_steps=list(range(10)), queue_order_strategy="priority")
+    for priority in (3, 5, 9):
+        app.send_task("shop.ok", priority=priority)
+    error = await refused(redis_server, db, "celery", queues=queues)
+    assert "another separator" in error.message and "give `separator`" in str(error.hint)
+    assert (await ask(redis_server, db, "celery", queues=queues, separator=":")).observed["ready"] == 3
+    app.close()
+    redis_server.run("FLUSHDB", database=db)
+    usual = celery_app(redis_server, db, priority_steps=list(range(10)), queue_order_strategy="priority")
+    for priority in range(10):
+        usual.send_task("shop.ok", priority=priority)
+    assert (await ask(redis_server, db, "celery", queues=queues)).observed["ready"] == 10
+    assert "another separator" in (await refused(redis_server, db, "celery", queues=queues, separator=":")).message
+    usual.close()
+    with pytest.raises(ValueError, match="only with broker: celery"):
+        QueueProbe(broker="rq", url_env="R", separator=":")
 
 
 PAYLOADS = Path(__file__).parents[1] / "data" / "queues"
