@@ -26,8 +26,8 @@ from captain.systems.keys.client import Client, Session, address, redis_session,
 
 _MARGIN = 0.9
 """Share of the attempt's time it may take, so that its own error comes before the attempt's end."""
-_ENOUGH = 8 * 1024 * 1024
-"""Bytes: the oldest and newest message of 200 queues, and some more."""
+_ENOUGH = 12 * 1024 * 1024
+"""Bytes: the oldest and newest message of 200 queues, some delayed ones, and some more."""
 _EVERY = 0.05
 """Seconds between two looks for the result of a canary."""
 _LIBRARIES: Mapping[str, tuple[Callable[[Client, Ask], Backlog], str]] = {
@@ -73,6 +73,7 @@ class QueueProbe(Probe):
     default_expect: ClassVar[tuple[str, ...]] = (
         'ready == 0 || oldest_age <= duration("5m")',
         'broker == "celery" || dead_recent == 0',
+        'broker == "celery" || overdue == 0 || overdue_age <= duration("5m")',
     )
     network: ClassVar[bool] = True
     errors: ClassVar[str] = (
@@ -84,7 +85,10 @@ class QueueProbe(Probe):
 id: workers-keep-up
 title: Workers keep up with the tasks
 queue: { broker: dramatiq, url_env: REDIS_URL, queues: [default, emails] }
-expect: ['ready == 0 || oldest_age <= duration("5m")', 'dead_recent == 0']"""
+expect:
+  - ready == 0 || oldest_age <= duration("5m")
+  - overdue == 0 || overdue_age <= duration("5m")
+  - dead_recent == 0"""
 
     broker: Literal["dramatiq", "celery", "rq"]
     """The library whose queues they are."""
@@ -112,6 +116,8 @@ expect: ['ready == 0 || oldest_age <= duration("5m")', 'dead_recent == 0']"""
         ready: Annotated[int, "tasks that wait for a worker"]
         outstanding: Annotated[int, "ready and in_flight"]
         delayed: Annotated[int, "tasks that wait for their time; not with Celery"]
+        overdue: Annotated[int, "of delayed: those whose time has come; with Dramatiq of a hundred that are looked at"]
+        overdue_age: Annotated[timedelta, "since the time of the first of them came"]
         in_flight: Annotated[int, "tasks that a worker took and has not finished"]
         dead: Annotated[int, "tasks that were given up and are still kept; not with Celery"]
         dead_recent: Annotated[int, "of them: within dead_window"]

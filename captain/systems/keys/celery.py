@@ -41,7 +41,7 @@ def look(client: Client, ask: Ask, separator: str = SEPARATOR) -> Backlog:
         raise unknown_place("Celery", f"no {prefix}_kombu.binding.…, no list, nothing unacked", hint)
     notes = [
         "in_flight are the unacknowledged tasks of all queues of this database, those with an ETA among them",
-        "Celery keeps neither dead letters nor the time of sending in Redis: no dead, dead_recent, delayed, oldest_age",
+        "Celery keeps neither dead letters nor the time of sending in Redis: no dead, delayed, overdue, oldest_age",
         "workers_seen counts the mailboxes of workers: one that was killed leaves its own behind",
     ]
     notes += [f"{name} has no key now: it counts as empty because the file names it" for name in missing]
