@@ -280,7 +280,8 @@ def celery_app(server: RedisServer, db: int, **options: Any) -> Any:
     from kombu import pools
 
     # What a connection of before has bound is not bound again, and the database was emptied since.
-    pools.reset()
+    reset: Any = pools.reset
+    reset()
     app = Celery("shop", broker=server.url(db), set_as_current=False)
     app.conf.broker_transport_options = options
     app.conf.task_ignore_result = True
