@@ -54,8 +54,10 @@ class LoadProbe(Probe):
     Sends GET requests with a mark, from a process of its own, and counts only 2xx as answered. With `rps` each request
     is due at a moment set before, and its time counts from then: one that had to wait behind a slow one was slow. One
     machine sends some hundred requests a second. Where it did not reach the rate, or was itself what was slow, then
-    `generator_saturated` is true and rates, errors and times are left out: they say nothing about the product. A
-    percentile is observed from as many answers as it needs, the 99th from a hundred.
+    `generator_saturated` is true and rates, errors and times are left out: they say nothing about the product. But
+    where only the connections were all in use, `service_p95` is known: how long the product took at least. Expect it
+    beside `p95`, as a slow product fills the connections. A percentile is observed from as many answers as it needs,
+    the 99th from a hundred.
     """
 
     default_expect: ClassVar[tuple[str, ...]] = ("error_ratio <= 0.001",)
@@ -76,6 +78,7 @@ load:
   profile: [{ rps: 20, duration: 60s }, { rps: 60, duration: 120s }, { rps: 20, duration: 60s }]
 timeout: 5m
 expect:
+  - service_p95 < duration("500ms")
   - error_ratio <= 0.001 && p95 < duration("500ms") && rps_achieved >= 0.95 * rps_target
   - recovered && recovery <= duration("60s")"""
 
@@ -116,10 +119,11 @@ expect:
         p95: Annotated[timedelta, "95 % took at most this"]
         p99: Annotated[timedelta, "99 % took at most this"]
         max: Annotated[timedelta, "the slowest"]
+        service_p95: Annotated[timedelta, "as p95 but from when a request had a connection: p95 is no less"]
         status_counts: Annotated[dict[str, int], "answers by status"]
         recovered: Annotated[bool, "after the last peak p95 came back to that of the first stage"]
         recovery: Annotated[timedelta, "how long after the last peak that took"]
-        generator_saturated: Annotated[bool, "requests went out later than they should: nothing else is known then"]
+        generator_saturated: Annotated[bool, "requests went out later than they should: at most service_p95 is known"]
 
     @model_validator(mode="after")
     def _bounded(self) -> LoadProbe:
@@ -213,6 +217,8 @@ def _observed(found: Summary) -> dict[str, Value]:
         observed["rps_target"] = found.target
     if found.good:
         observed["requests"] = found.requests
+    if found.service_p95 is not None:
+        observed["service_p95"] = timedelta(seconds=found.service_p95)
     if found.saturated or not found.requests:
         return observed
     errors = found.requests - found.good
@@ -235,7 +241,10 @@ def _notes(found: Summary, *, verify: bool) -> list[str]:
     notes: list[str] = []
     shown = ", ".join(f"{status} ×{count}" for status, count in found.statuses.items())
     if found.saturated:
-        notes.append(f"requests went out later than they should: {found.saturated}; nothing is known of the product")
+        known = "nothing is known of the product"
+        if found.service_p95 is not None:
+            known = f"of the product is known that 5 % of its answers took {found.service_p95:.2f}s or more"
+        notes.append(f"requests went out later than they should: {found.saturated}; {known}")
         notes.append(f"of {found.requests} requests were answered: {shown or 'none'}")
     elif found.good < found.requests:
         answered = f"answered {shown}" if shown else "not answered"

@@ -6,8 +6,9 @@ import re
 import shlex
 import time
 from collections.abc import Callable, Mapping
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Annotated, Any, ClassVar, Literal, Self, TypedDict
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, model_validator
 
@@ -23,7 +24,7 @@ from captain.systems.lines.figures import Question, figures
 from captain.systems.lines.files import MOST, Piece, newest_lines, read_files
 from captain.systems.lines.records import Record
 from captain.systems.lines.secrets import Redactor
-from captain.systems.patterns import chooser
+from captain.systems.patterns import chooser, is_pattern
 
 _MARGIN = 0.85
 """Share of the attempt's time it may take, so that its own error comes before the attempt's end."""
@@ -53,13 +54,21 @@ def _choice(value: str) -> str:
 
 def _known(value: str) -> str:
     """A text or pattern that not everything matches: nothing would be an error any more."""
-    if not value.strip() or (_is_pattern(value) and chooser(_choice(value))("")):
+    if not value.strip() or (is_pattern(value) and chooser(_choice(value))("")):
         raise wrong("would ignore everything")
     return value
 
 
-def _is_pattern(written: str) -> bool:
-    return len(written) > 1 and written.startswith("/") and written.endswith("/")
+def _zone(name: str) -> tzinfo:
+    return UTC if name == "UTC" else ZoneInfo(name)
+
+
+def _place(value: str) -> str:
+    try:
+        _zone(value)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise wrong("is no time zone that this machine knows, such as UTC or Europe/Berlin") from None
+    return value
 
 
 Since = Annotated[
@@ -75,15 +84,16 @@ class LogsProbe(Probe):
 
     Reads the newest lines, at most `tail` of each container or file and 8 MiB of all. Lines of a stack trace are one
     record. Nothing is counted where lines since `since` were not all read, or where there are none: silence is no
-    health. Secrets are looked for and never kept. An error is in a group by what was raised and where, or by its
-    words without numbers; a group is new where it was not there in the time `before`.
+    health, nor is that of one container or file among others. No errors are no 0 where records name no level, but
+    for those that `ignore` names. Secrets are looked for and never kept. An error is in a group by what was raised
+    and where, or by its words without numbers; a group is new where it was not there in the time `before`.
     """
 
     default_expect: ClassVar[tuple[str, ...]] = ("errors == 0", "tracebacks == 0")
     network: ClassVar[bool] = True
     errors: ClassVar[str] = (
-        "on_error decides (unknown): no container or file matches, the program failed; unknown: log or engine that "
-        "cannot be read, a log driver that gives nothing back, lines without a time"
+        "on_error decides (unknown): no container or file matches, or not one for each name, the program failed; "
+        "unknown: log or engine that cannot be read, a log driver that gives nothing back, lines without a time"
     )
     example: ClassVar[str] = """\
 id: no-new-errors
@@ -115,12 +125,14 @@ expect: ['new_groups == 0', 'json_ratio >= 0.95', 'secrets_found == 0']"""
     """How far before that errors are no new ones."""
     tail: Annotated[PositiveInt, Field(le=50_000)] = 5000
     """The newest lines of each container or file that are read."""
+    timezone: Annotated[Text, AfterValidator(_place)] | None = None
+    """The zone of times that name none, such as UTC or Europe/Berlin; this machine's by default."""
     required_fields: tuple[Text, ...] = ("level", "message")
     """What every structured line must say; level, message, ts and logger under their usual other names too."""
     canary: Text | None = None
     """A text to look for, such as the X-Request-ID of a request that another step sent."""
     ignore: tuple[Annotated[Text, AfterValidator(_known)], ...] = ()
-    """Errors that are known: a part of the line, or `/regex/` for the beginning of the message."""
+    """Errors that are known, harmless lines without a level: a part of it, or `/regex/` for how the message begins."""
     redact: Bool = True
     """Hide what looks like a secret or an address in the lines kept as evidence."""
 
@@ -134,7 +146,7 @@ expect: ['new_groups == 0', 'json_ratio >= 0.95', 'secrets_found == 0']"""
         fields_missing: Annotated[list[str], "required_fields that a structured line lacks"]
         levels: Annotated[dict[str, int], "records by DEBUG, INFO, WARNING, ERROR, CRITICAL"]
         level_known_ratio: Annotated[float, "records that name a level; left out below 50 lines"]
-        errors: Annotated[int, "records of ERROR and CRITICAL, stack traces without a level among them"]
+        errors: Annotated[int, "records of ERROR and CRITICAL, stack traces without a level among them; see above"]
         warnings: Annotated[int, "records of WARNING"]
         debug_lines: Annotated[int, "records of DEBUG"]
         errors_per_min: Annotated[float, "errors per minute of the time the lines cover; left out below 30 s"]
@@ -193,6 +205,7 @@ expect: ['new_groups == 0', 'json_ratio >= 0.95', 'secrets_found == 0']"""
             ignored=_ignoring(self.ignore),
             redactor=Redactor(ctx.secrets),
             until=began + seconds,
+            zone=None if self.timezone is None else _zone(self.timezone),
         )
         told = await ctx.blocking(lambda: figures(pieces, asked))
         # What lies outside the folder of captain.yaml is counted and not shown: a repository must not point at keys.
@@ -256,8 +269,8 @@ expect: ['new_groups == 0', 'json_ratio >= 0.95', 'secrets_found == 0']"""
 
 def _ignoring(written: tuple[str, ...]) -> Callable[[Record], bool]:
     """Whether a record is meant by one of them."""
-    patterns = [chooser(one) for one in written if _is_pattern(one)]
-    texts = [one for one in written if not _is_pattern(one)]
+    patterns = [chooser(one) for one in written if is_pattern(one)]
+    texts = [one for one in written if not is_pattern(one)]
 
     def ignored(record: Record) -> bool:
         if not written:

@@ -86,8 +86,10 @@ class MetricsProbe(Probe):
 
     Scrapes several times on fresh connections: a counter that goes down or vanishes shows several processes that
     each count for themselves behind one port. Counting: `families` are the metrics of TYPE lines (and samples without
-    one), `app_families` those that `exclude` leaves, `names` the distinct names of series, to which Prometheus adds
-    five of its own, `series` all series. Where the answer is not 200 or cannot be read nothing is counted.
+    one), `app_families` those that `exclude` leaves and that have samples, `names` the distinct names of series, to
+    which Prometheus adds five of its own, `series` all series. A family without a sample is announced, not there: a
+    counter with labels has none until it counted once. Where the answer is not 200 or cannot be read nothing is
+    counted.
     """
 
     default_expect: ClassVar[tuple[str, ...]] = (
@@ -123,7 +125,7 @@ expect:
     exclude: tuple[Chosen, ...] = ("/^python_/", "/^process_/", "/_created$/")
     """Families that are not the application's own, exact or `/regex/`."""
     require: tuple[Chosen, ...] = ()
-    """Families or series that must be there, exact or `/regex/`."""
+    """Families or series that must be there with a sample, exact or `/regex/`."""
     endpoint: tuple[Text, ...] = ("endpoint", "handler", "path", "route", "view")
     """Labels that name the endpoint of a request."""
     max_cardinality: PositiveInt = 500
@@ -148,7 +150,8 @@ expect:
         size: Annotated[int, "bytes of the last scrape"]
         parse_errors: Annotated[int, "lines that are none of the format, series and TYPE lines that stand there twice"]
         families: Annotated[int, "metrics"]
-        app_families: Annotated[int, "of them the application's own"]
+        app_families: Annotated[int, "of them the application's own, with samples"]
+        empty_families: Annotated[int, "of them the application's own, without: labelled ones that never counted"]
         names: Annotated[int, "distinct names of series"]
         series: Annotated[int, "series"]
         types: Annotated[dict[str, int], "families by type: counter, gauge, histogram, summary, unknown"]
@@ -229,12 +232,17 @@ expect:
             return {"parse_errors": len(seen.errors), "size": seen.size}
         last = seen.last
         excluded = [chooser(name) for name in self.exclude]
-        app = [one for name, one in last.families.items() if not any(chosen(name) for chosen in excluded)]
+        own = [one for name, one in last.families.items() if not any(chosen(name) for chosen in excluded)]
+        app = [one for one in own if one.samples]
+        if empty := [one.name for one in own if not one.samples]:
+            shown = ", ".join(safe(name, 120) for name in empty[:_SHOWN])
+            notes.append(f"{len(empty)} families have a TYPE line and no sample, so they count as missing: {shown}")
         observed: Observed = {
             "parse_errors": 0,
             "size": seen.size,
             "families": len(last.families),
             "app_families": len(app),
+            "empty_families": len(empty),
             "names": last.names,
             "series": last.series,
             "types": {kind: sum(one.type == kind for one in last.families.values()) for kind in _types(last)},
@@ -325,7 +333,7 @@ def _types(last: Exposition) -> list[str]:
 
 def _there(wanted: str, last: Exposition) -> bool:
     chosen = chooser(wanted)
-    return any(chosen(name) or any(map(chosen, one.samples)) for name, one in last.families.items())
+    return any(one.samples and (chosen(name) or any(map(chosen, one.samples))) for name, one in last.families.items())
 
 
 def _endpoints(last: Exposition, app: list[Family], notes: list[str]) -> Observed:

@@ -80,9 +80,10 @@ class PrometheusProbe(Probe):
 
     Asks with GET only. `value` is observed only where it was measured: not for an empty result, NaN or infinity,
     several series that nothing reduces, an answer with warnings (a part may be missing), series that are not
-    scraped any more, and less than 90 % of a window. An `or vector(0)` at the end of a query is left off, since it
-    is 0 with the product down too: write `(sum(rate(errors[5m])) or vector(0)) / sum(rate(all[5m]))`, or, where no
-    series means none, `empty: zero`, which keeps it.
+    scraped any more or cannot be looked up, and less than 90 % of a window. An `or vector(0)` at the end of a query
+    is left off, since it is 0 with the product down too: write
+    `(sum(rate(errors[5m])) or vector(0)) / sum(rate(all[5m]))`, or, where no series means none, `empty: zero`, which
+    keeps it.
     """
 
     default_expect: ClassVar[tuple[str, ...]] = ("value > 0.0",)

@@ -8,9 +8,10 @@ import shlex
 import time
 from collections.abc import Callable, Mapping
 from datetime import timedelta
-from typing import Annotated, Any, ClassVar, Literal, TypedDict
+from functools import partial
+from typing import Annotated, Any, ClassVar, Literal, Self, TypedDict
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from captain.effects import Program
 from captain.errors import ProbeError, ProgramError
@@ -25,8 +26,8 @@ from captain.systems.keys.client import Client, Session, address, redis_session,
 
 _MARGIN = 0.9
 """Share of the attempt's time it may take, so that its own error comes before the attempt's end."""
-_ENOUGH = 8 * 1024 * 1024
-"""Bytes: the oldest and newest message of 200 queues, and some more."""
+_ENOUGH = 12 * 1024 * 1024
+"""Bytes: the oldest and newest message of 200 queues, some delayed ones, and some more."""
 _EVERY = 0.05
 """Seconds between two looks for the result of a canary."""
 _LIBRARIES: Mapping[str, tuple[Callable[[Client, Ask], Backlog], str]] = {
@@ -72,6 +73,7 @@ class QueueProbe(Probe):
     default_expect: ClassVar[tuple[str, ...]] = (
         'ready == 0 || oldest_age <= duration("5m")',
         'broker == "celery" || dead_recent == 0',
+        'broker == "celery" || overdue == 0 || overdue_age <= duration("5m")',
     )
     network: ClassVar[bool] = True
     errors: ClassVar[str] = (
@@ -83,7 +85,10 @@ class QueueProbe(Probe):
 id: workers-keep-up
 title: Workers keep up with the tasks
 queue: { broker: dramatiq, url_env: REDIS_URL, queues: [default, emails] }
-expect: ['ready == 0 || oldest_age <= duration("5m")', 'dead_recent == 0']"""
+expect:
+  - ready == 0 || oldest_age <= duration("5m")
+  - overdue == 0 || overdue_age <= duration("5m")
+  - dead_recent == 0"""
 
     broker: Literal["dramatiq", "celery", "rq"]
     """The library whose queues they are."""
@@ -95,6 +100,8 @@ expect: ['ready == 0 || oldest_age <= duration("5m")', 'dead_recent == 0']"""
     """What its keys begin with: dramatiq, rq; for Celery global_keyprefix, nothing by default."""
     queues: Annotated[Literal["auto"] | tuple[Text, ...], AfterValidator(_some)] = "auto"
     """Their names; auto looks through the keys for them."""
+    separator: Annotated[str, Field(min_length=1, max_length=20)] | None = None
+    """Celery: `sep` of broker_transport_options, between a queue and a priority; "\\x06\\x16" by default."""
     dead_window: Duration = timedelta(days=1)
     """How far back dead_recent counts."""
     look_again: Duration | None = None
@@ -109,6 +116,8 @@ expect: ['ready == 0 || oldest_age <= duration("5m")', 'dead_recent == 0']"""
         ready: Annotated[int, "tasks that wait for a worker"]
         outstanding: Annotated[int, "ready and in_flight"]
         delayed: Annotated[int, "tasks that wait for their time; not with Celery"]
+        overdue: Annotated[int, "of delayed: those whose time has come; with Dramatiq of a hundred that are looked at"]
+        overdue_age: Annotated[timedelta, "since the time of the first of them came"]
         in_flight: Annotated[int, "tasks that a worker took and has not finished"]
         dead: Annotated[int, "tasks that were given up and are still kept; not with Celery"]
         dead_recent: Annotated[int, "of them: within dead_window"]
@@ -118,6 +127,12 @@ expect: ['ready == 0 || oldest_age <= duration("5m")', 'dead_recent == 0']"""
         canary_ok: Annotated[bool, "the task's result came in time (needs canary)"]
         canary: Annotated[timedelta, "from starting `publish` to the result"]
         queues: Annotated[list[dict[str, Any]], "one mapping per queue: name, ready, in_flight, delayed, dead, …"]
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if self.separator is not None and self.broker != "celery":
+            raise wrong("takes `separator` only with broker: celery")
+        return self
 
     @property
     def safety(self) -> Safety:
@@ -146,6 +161,8 @@ expect: ['ready == 0 || oldest_age <= duration("5m")', 'dead_recent == 0']"""
     async def measure(self, ctx: Context) -> Measurement:
         where = address(self.url_env, ctx.secret(self.url_env))
         look, usual = _LIBRARIES[self.broker]
+        if self.separator is not None:
+            look = partial(queue_celery.look, separator=self.separator)
         within = ctx.timeout * _MARGIN
         began = time.monotonic()
         ask = Ask(

@@ -34,7 +34,11 @@ class RedisProbe(Probe):
     before the first snapshot since its start.
     """
 
-    default_expect: ClassVar[tuple[str, ...]] = ("connected", "maxmemory == 0 || used_ratio <= 0.9")
+    default_expect: ClassVar[tuple[str, ...]] = (
+        "connected",
+        "maxmemory == 0 || used_ratio <= 0.9",
+        'role == "master" || master_link == "up"',
+    )
     on_error: ClassVar[Literal["fail", "unknown"]] = "fail"
     network: ClassVar[bool] = True
     errors: ClassVar[str] = (
@@ -66,6 +70,8 @@ expect: ['canary_ok', 'policy_fits', 'maxmemory > 0', 'used_ratio <= 0.9', 'ping
         ping_p95: Annotated[timedelta, "95 of 100 PINGs were answered faster than that, captain's own part included"]
         version: Annotated[str, "its version"]
         role: Annotated[str, "master or slave, in the words of Redis"]
+        master_link: Annotated[str, "up or down: whether a replica reaches its master; left out for a master"]
+        master_link_down: Annotated[timedelta, "since when it does not"]
         policy: Annotated[str, "the eviction policy, such as allkeys-lru"]
         policy_fits: Annotated[bool, "the policy suits the purpose: a cache evicts, a broker must not (needs purpose)"]
         run_id: Annotated[str, "the id of this process of Redis"]

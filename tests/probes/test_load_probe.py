@@ -126,6 +126,16 @@ async def test_too_few_connections_are_captains_own_doing(metrics_app: MetricsAp
     assert "give more connections" in seen.notes[0]
 
 
+async def test_a_slow_product_that_fills_the_connections_is_known_to_be_slow(metrics_app: MetricsApp) -> None:
+    keys: dict[str, Any] = {"profile": [{"rps": "40", "duration": "1s"}], "connections": "5", "request_timeout": "5s"}
+    seen = await ask(f"{metrics_app.url}/slow", warmup="0s", **keys)
+    assert seen.observed["generator_saturated"] is True and "p95" not in seen.observed
+    assert timedelta(seconds=0.3) <= seen.observed["service_p95"] < timedelta(seconds=1)  # type: ignore[operator]
+    assert verdict(seen.observed, 'service_p95 < duration("200ms")', 'p95 < duration("200ms")') is Verdict.FAIL
+    assert verdict(seen.observed, 'service_p95 < duration("2s")', 'p95 < duration("2s")') is Verdict.UNKNOWN
+    assert "5 % of its answers took 0.3" in seen.notes[0]
+
+
 async def test_a_product_that_hangs_in_the_middle_fails(metrics_app: MetricsApp) -> None:
     keys: dict[str, Any] = {"profile": [{"rps": "50", "duration": "1500ms"}], "request_timeout": "700ms"}
     asking = asyncio.create_task(ask(f"{metrics_app.url}/items", **keys))

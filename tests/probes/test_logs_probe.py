@@ -9,6 +9,7 @@ import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -231,6 +232,64 @@ async def test_a_rotated_file_that_is_not_meant_leaves_a_gap(tmp_path: Path) -> 
     assert both.observed["complete"] is True and holds(LogsProbe, both) is False
 
 
+async def test_what_is_only_named_alike_is_no_rotated_part(tmp_path: Path) -> None:
+    (tmp_path / "app.out").touch()
+    (tmp_path / "app.log.1").touch()
+    for sibling in ("app.out.1", "app-worker.log", "app.yaml", "app.log.bak"):
+        (tmp_path / sibling).write_text(QUIET)
+    seen = await of_file(tmp_path, QUIET)
+    assert seen.observed["complete"] is True and holds(LogsProbe, seen) is True
+    for sibling in ("app.log-20261123", "app.1.log", "app.log.2.gz"):
+        (tmp_path / sibling).write_text(QUIET)
+        os.utime(tmp_path / sibling, (time.time() - 60,) * 2)
+        assert (await of_file(tmp_path, QUIET)).observed["complete"] is False, sibling
+        (tmp_path / sibling).unlink()
+
+
+async def test_one_file_that_fell_silent_is_no_health_though_another_talks(tmp_path: Path) -> None:
+    (tmp_path / "worker.log").write_text(OLD)
+    (tmp_path / "app.log").write_text(OLD + QUIET)
+    seen = await ask(tmp_path, source="file", path="*.log")
+    assert holds(LogsProbe, seen) is None and not {"errors", "tracebacks", "errors_per_min"} & seen.observed.keys()
+    assert any("no line of worker.log: silence is no health" in note for note in seen.notes)
+    (tmp_path / "worker.log").rename(tmp_path / "app.log.1")
+    (tmp_path / "app-20261123.log").write_text(OLD)
+    assert holds(LogsProbe, await ask(tmp_path, source="file", path="app*log*")) is True, "parts of one log"
+
+
+async def test_levels_in_small_letters_count_and_words_that_are_none_are_not_health(tmp_path: Path) -> None:
+    fine = plain("INFO began", 5000) + "".join(plain("INFO fine") for _ in range(40))
+    small = await of_file(tmp_path, fine + 20 * plain("error: payment failed") + plain("fatal - gone"))
+    assert small.observed["errors"] == 21 and holds(LogsProbe, small) is False
+    for words in ("boom, it broke", "EROR payment failed", '{"level": "EROR", "message": "lost"}'):
+        seen = await of_file(tmp_path, fine + 20 * plain(words))
+        assert not {"errors", "errors_per_min", "new_groups"} & seen.observed.keys(), words
+        assert holds(LogsProbe, seen) is None and holds(LogsProbe, seen, "new_groups == 0") is None
+        assert any("20 records name no level that captain knows" in note for note in seen.notes)
+    harmless = await of_file(tmp_path, fine + plain("Listening on 8000"), ignore=("Listening on",))
+    assert holds(LogsProbe, harmless) is True
+    one = await of_file(tmp_path, fine + plain("Listening on 8000") + plain("ERROR lost"))
+    assert holds(LogsProbe, one) is False, "what is known to be an error stays one"
+
+
+async def test_times_without_a_zone_are_held_against_when_the_file_was_written(tmp_path: Path) -> None:
+    def wall(ago: float, text: str) -> str:
+        return f"{(NOW - timedelta(seconds=ago)).strftime('%Y-%m-%d %H:%M:%S')} {text}\n"
+
+    for hours in (2, -3, 5.5):
+        text = wall(9e4, "INFO began") + wall(3600 * hours + 60, "ERROR lost") + wall(3600 * hours + 5, "INFO fine")
+        seen = await of_file(tmp_path, text, since=timedelta(hours=7))
+        assert holds(LogsProbe, seen) is None and "errors" not in seen.observed
+        assert any("give `timezone`" in note for note in seen.notes), hours
+    quiet = await of_file(tmp_path, wall(9e4, "INFO began") + wall(7260, "ERROR lost") + wall(7205, "INFO fine"))
+    assert any("-2 h from when it was written" in note for note in quiet.notes)
+    zone = (NOW - timedelta(seconds=60)).astimezone(ZoneInfo("Asia/Kolkata")).strftime("%Y-%m-%d %H:%M:%S")
+    there = await of_file(tmp_path, f"2026-01-01 10:00:00 INFO began\n{zone} ERROR lost\n", timezone="Asia/Kolkata")
+    assert there.observed["errors"] == 1 and holds(LogsProbe, there) is False
+    with pytest.raises(ValueError, match="is no time zone"):
+        LogsProbe(source="file", path="x", timezone="Nowhere/At_All")
+
+
 @pytest.mark.parametrize(
     ("path", "words", "fault"),
     [
@@ -375,6 +434,20 @@ async def test_containers_that_are_not_there_are_unknown(docker_box: Box) -> Non
     with pytest.raises(ProbeError, match="no container matches") as caught:
         await of_containers(docker_box, docker_box.name("none"))
     assert caught.value.fault == "unclear"
+
+
+async def test_every_container_that_is_named_must_be_there_and_talk(docker_box: Box) -> None:
+    info = """echo '{"level": "info", "message": "fine"}'"""
+    web, silent = talks(docker_box, "web", info), talks(docker_box, "silent", "true")
+    gone = docker_box.name("no-such-worker")
+    with pytest.raises(ProbeError, match=f"no container is {gone}") as caught:
+        await of_containers(docker_box, web, gone)
+    assert caught.value.fault == "unclear"
+    with pytest.raises(ProbeError, match="no container matches"):
+        await of_containers(docker_box, web, services=("no-such-service",))
+    seen = await of_containers(docker_box, web, silent)
+    assert holds(LogsProbe, seen) is None
+    assert any(f"no line of {silent}: silence is no health" in note for note in seen.notes)
 
 
 LISTED = json.dumps([{"Id": "a" * 64, "Names": ["/web"], "Labels": {}, "State": "running"}]).encode()

@@ -80,6 +80,16 @@ async def test_f20_the_same_endpoint_counts_differently_by_each_rule(metrics_app
     assert found["app_families"] < found["families"] < found["names"] < found["series"]  # type: ignore[operator]
 
 
+async def test_a_family_without_a_sample_is_announced_and_not_there(servers: Servers) -> None:
+    text = "# TYPE http_requests_total counter\n# TYPE orders gauge\norders 3\n# TYPE python_info gauge\n"
+    url = servers.answer(answer(text.encode(), "Content-Type: text/plain; version=0.0.4")).url
+    seen = await ask(url, require=["http_requests_total", "/orders/", "/^http/"])
+    assert seen.observed["missing"] == ["http_requests_total", "/^http/"]
+    assert (seen.observed["families"], seen.observed["app_families"], seen.observed["empty_families"]) == (3, 1, 1)
+    assert verdict(seen.observed, "size(missing) == 0") is Verdict.FAIL
+    assert any("no sample, so they count as missing: http_requests_total" in note for note in seen.notes)
+
+
 async def test_f21_three_processes_behind_one_port_count_each_for_itself(three_workers: MetricsApp) -> None:
     three_workers.visit("/items", 30)
     seen = await ask(f"{three_workers.url}/metrics", scrapes=25, every="1ms")

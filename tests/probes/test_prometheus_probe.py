@@ -70,7 +70,10 @@ def says(document: str, *headers: str, status: str = "200 OK") -> bytes:
 
 
 def vector(*values: str) -> str:
-    result = ", ".join(f'{{"metric": {{"n": "{at}"}}, "value": [1.5, "{value}"]}}' for at, value in enumerate(values))
+    labels = '{{"n": "{0}", "captain_selector": "{0}"}}'
+    result = ", ".join(
+        f'{{"metric": {labels.format(at)}, "value": [1.5, "{value}"]}}' for at, value in enumerate(values)
+    )
     return f'{{"status": "success", "data": {{"resultType": "vector", "result": [{result}]}}}}'
 
 
@@ -167,6 +170,47 @@ async def test_f19_a_fallback_around_the_ratio_passes_nothing_up_or_down(prometh
 
 
 # --- what is measured
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        '(sum(rate(no_such_errors_total{job="shop"}[1m] offset 1m)) or vector(0)) * 100',
+        'clamp_max(sum(rate(http_requests_totl{job="shop"}[1m] offset 1s)) or vector(0), 1e9)',
+        '(sum(no_such_total{job="shop"} @ end()) or vector(0)) * 100',
+        "(max_over_time(sum(no_such_total)[1m:10s] offset 1s) or vector(0)) * 1",
+        f"({' + '.join(f'sum(gone{at})' for at in range(9))} or vector(0)) * 1",
+        f"({' + '.join(f'sum(gone{at})' for at in range(70))} or vector(0)) * 1",
+    ],
+)
+async def test_a_fallback_in_a_query_whose_series_nobody_scrapes_is_no_value(
+    prometheus_server: PrometheusServer, query: str
+) -> None:
+    prometheus_server.until_busy()
+    seen = await ask(prometheus_server.url, query=query)
+    assert "value" not in seen.observed, seen.notes
+    assert verdict(seen.observed, "value < 1.0") is Verdict.UNKNOWN
+    assert any("says nothing" in note or "cannot be looked up" in note for note in seen.notes)
+
+
+async def test_what_is_read_at_another_time_is_found_there(prometheus_server: PrometheusServer) -> None:
+    prometheus_server.until_busy()
+    fallback = '(sum(rate(http_requests_total{status="599"}[1m])) or vector(0)) / scalar(count(up offset 1ms))'
+    seen = await ask(prometheus_server.url, query=fallback)
+    assert seen.observed["value"] == 0.0 and any("no series matches" in note for note in seen.notes)
+    both = await ask(prometheus_server.url, query="count(up @ end()) or " + " or ".join(f"gone{at}" for at in range(9)))
+    assert both.observed["value"] == 2.0
+
+
+async def test_where_the_look_up_fails_there_is_no_value(servers: Servers) -> None:
+    def serve(connection: Any) -> None:
+        asked = read_request(connection)
+        sick = says('{"status": "error", "errorType": "timeout", "error": "busy"}', status="503 Service Unavailable")
+        connection.sendall(sick if b"timestamp" in asked else says(vector("0")))
+
+    seen = await ask(servers.talk(serve).url, query="sum(rate(x[1m]))")
+    assert "value" not in seen.observed
+    assert any("could not be looked up, so there is no value" in note for note in seen.notes)
 
 
 async def test_the_queries_of_a_deploy_are_answered(prometheus_server: PrometheusServer) -> None:

@@ -162,6 +162,56 @@ async def test_f22_delayed_tasks_that_a_worker_holds_in_memory_are_still_delayed
     taken.close()
 
 
+async def test_delayed_tasks_that_nobody_moves_when_their_time_comes_are_overdue(
+    redis_server: RedisServer, db: int, tasks: Tasks
+) -> None:
+    old = tasks.ok.message_with_options(args=(1,), eta=int(time.time() * 1000) - 600_000)
+    for _ in range(51):
+        tasks.broker.enqueue(old.copy(queue_name="default.DQ", options={"eta": old.options["eta"]}))
+    tasks.ok.send_with_options(args=(2,), delay=600_000)
+    seen = await ask(redis_server, db, "dramatiq")
+    assert numbers(seen, "ready", "delayed", "overdue") == {"ready": 0, "delayed": 52, "overdue": 51}
+    assert timedelta(minutes=10) <= seen.observed["overdue_age"] < timedelta(minutes=11)  # type: ignore[operator]
+    assert holds(QueueProbe, seen) is False
+    redis_server.run("DEL", "dramatiq:default.DQ", database=db)
+    held = await ask(redis_server, db, "dramatiq")
+    assert held.observed["overdue"] == 51, "a worker that has them in memory and does nothing is none"
+    redis_server.run("DEL", "dramatiq:default.DQ.msgs", database=db)
+    tasks.ok.send_with_options(args=(2,), delay=600_000)
+    early = await ask(redis_server, db, "dramatiq")
+    assert early.observed["overdue"] == 0 and holds(QueueProbe, early) is True
+
+
+async def test_a_delayed_message_that_does_not_say_when_is_not_on_time(
+    redis_server: RedisServer, db: int, tasks: Tasks
+) -> None:
+    tasks.ok.send_with_options(args=(2,), delay=600_000)
+    (held,) = redis_server.run("LRANGE", "dramatiq:default.DQ", 0, -1, database=db)
+    redis_server.run("HSET", "dramatiq:default.DQ.msgs", held, b"\x80\x04pickled", database=db)
+    seen = await ask(redis_server, db, "dramatiq")
+    assert "overdue" not in seen.observed and holds(QueueProbe, seen) is None
+    assert any("0 of 1 delayed messages was read, so there is no overdue" in note for note in seen.notes)
+
+
+async def test_scheduled_jobs_without_a_scheduler_are_overdue(redis_server: RedisServer, db: int) -> None:
+    import redis
+    import rq
+
+    connection: Any = redis.Redis(port=redis_server.port, db=db, password=PASSWORD)
+    queue = rq.Queue("default", connection=connection)
+    queue.enqueue(print)
+    connection.delete("rq:queue:default")
+    for minutes in (*range(-20, 0), 60):
+        queue.enqueue_in(timedelta(minutes=minutes), print, 1)
+    seen = await ask(redis_server, db, "rq")
+    assert numbers(seen, "ready", "delayed", "overdue") == {"ready": 0, "delayed": 21, "overdue": 20}
+    assert timedelta(minutes=20) <= seen.observed["overdue_age"] < timedelta(minutes=21)  # type: ignore[operator]
+    assert holds(QueueProbe, seen) is False
+    connection.zremrangebyscore("rq:scheduled:default", "-inf", time.time())
+    assert holds(QueueProbe, await ask(redis_server, db, "rq")) is True
+    connection.close()
+
+
 async def test_f22_dead_letters_of_long_ago_are_not_recent(redis_server: RedisServer, db: int, tasks: Tasks) -> None:
     tasks.bad.send()
     tasks.work("emails")
@@ -227,7 +277,11 @@ async def test_a_key_of_somebody_else_is_no_queue(redis_server: RedisServer, db:
 
 def celery_app(server: RedisServer, db: int, **options: Any) -> Any:
     from celery import Celery
+    from kombu import pools
 
+    # What a connection of before has bound is not bound again, and the database was emptied since.
+    reset: Any = pools.reset
+    reset()
     app = Celery("shop", broker=server.url(db), set_as_current=False)
     app.conf.broker_transport_options = options
     app.conf.task_ignore_result = True
@@ -275,6 +329,28 @@ async def test_f23_a_prefix_of_celerys_keys_is_a_namespace(redis_server: RedisSe
     assert "nothing of Celery's" in (await refused(redis_server, db, "celery")).message
     assert (await ask(redis_server, db, "celery", namespace="shop:")).observed["ready"] == 1
     app.close()
+
+
+@pytest.mark.parametrize("queues", ["auto", ("celery",)])
+async def test_celerys_own_separator_is_asked_for_and_every_priority_counts(
+    redis_server: RedisServer, db: int, queues: Any
+) -> None:
+    app = celery_app(redis_server, db, sep=":", priority_steps=list(range(10)), queue_order_strategy="priority")
+    for priority in (3, 5, 9):
+        app.send_task("shop.ok", priority=priority)
+    error = await refused(redis_server, db, "celery", queues=queues)
+    assert "another separator" in error.message and "give `separator`" in str(error.hint)
+    assert (await ask(redis_server, db, "celery", queues=queues, separator=":")).observed["ready"] == 3
+    app.close()
+    redis_server.run("FLUSHDB", database=db)
+    usual = celery_app(redis_server, db, priority_steps=list(range(10)), queue_order_strategy="priority")
+    for priority in range(10):
+        usual.send_task("shop.ok", priority=priority)
+    assert (await ask(redis_server, db, "celery", queues=queues)).observed["ready"] == 10
+    assert "another separator" in (await refused(redis_server, db, "celery", queues=queues, separator=":")).message
+    usual.close()
+    with pytest.raises(ValueError, match="only with broker: celery"):
+        QueueProbe(broker="rq", url_env="R", separator=":")
 
 
 PAYLOADS = Path(__file__).parents[1] / "data" / "queues"

@@ -163,6 +163,24 @@ async def test_a_replica_takes_no_canary(redis_servers: RedisServers) -> None:
     assert any("is a replica, which takes no writes" in note for note in seen.notes)
 
 
+async def test_a_replica_whose_master_is_gone_is_not_well(redis_servers: RedisServers) -> None:
+    master = redis_servers.start()
+    replica = redis_servers.start("--replicaof", "127.0.0.1", str(master.port))
+    ends = time.monotonic() + 15
+    while "master_link_status:up" not in (seen := await ask(replica.url())).body:  # type: ignore[operator]
+        assert time.monotonic() < ends
+        time.sleep(0.05)
+    assert seen.observed["master_link"] == "up" and holds(RedisProbe, seen) is True
+    assert "master_link" not in (await ask(master.url())).observed
+    master.kill()
+    while (seen := await ask(replica.url())).observed["master_link"] == "up":
+        assert time.monotonic() < ends
+        time.sleep(0.05)
+    assert holds(RedisProbe, seen) is False
+    assert isinstance(seen.observed["master_link_down"], timedelta)
+    assert any("a replica without its master" in note for note in seen.notes)
+
+
 async def test_a_node_of_a_cluster_says_so_and_is_not_blamed_for_the_canary(redis_servers: RedisServers) -> None:
     server = redis_servers.start("--cluster-enabled", "yes")
     seen = await ask(server.url(), canary=True)

@@ -108,3 +108,13 @@ def test_errors_after_a_peak_are_no_recovery() -> None:
 )
 def test_without_a_peak_between_calmer_stages_there_is_no_recovery(stages: list[Stage]) -> None:
     assert summed(Burst(stages, shots(0, 0, 100, 10))).recovered is None
+
+
+def test_times_from_the_moment_of_sending_are_kept_only_where_the_generator_was_not_slow_itself() -> None:
+    sent = [Shot(0, at / 10, 0.001, 1.0 + at, 200, 0.5) for at in range(50)]
+    waiting = [Shot(0, 5 + at / 10, 0.001, 5.0, "timeout") for at in range(50)]
+    assert summed(Burst(STEADY, [*sent, *waiting])).service_p95 == 0.5
+    assert summed(Burst(STEADY, [*sent, *waiting], queued=90)).service_p95 == 0.5
+    for slow in (Burst(STEADY, sent, busy=0.9), Burst(STEADY, sent, lag=0.2), Burst(STEADY, sent, hopeless=True)):
+        assert summed(slow).service_p95 is None
+    assert summed(Burst(STEADY, sent[:19])).service_p95 is None

@@ -67,8 +67,11 @@ def test_f19_a_fallback_around_the_whole_query_is_seen(query: str, without: str 
 
 
 def test_a_query_about_another_time_or_about_absence_is_seen() -> None:
-    assert reading("x offset 1d").shifted
-    assert reading("x @ start()").shifted
+    (source,) = reading("rate(x[1h30m] OFFSET -1d @ end())").sources
+    assert (source.selector, source.modifiers, source.span) == ("x", "offset - 1d @ end ( )", None)
+    assert not reading("x offset 1d + rate(x[5m] @ 1609746000)").shifted
+    for elsewhere in ("x @ start()", "max_over_time(sum(x)[5m:1m] offset 1d)", "x offset (5m)"):
+        assert reading(elsewhere).shifted
     assert not reading('x{a="@ offset"}').shifted
     assert reading('absent(up{job="x"})').asks_absence
     assert not reading("absent_total").asks_absence
@@ -77,3 +80,10 @@ def test_a_query_about_another_time_or_about_absence_is_seen() -> None:
 def test_a_long_hostile_query_takes_no_time() -> None:
     for query in ("(" * 8000, "x{" * 4000, '"' * 8000, "or " * 2600, "[" * 4000 + "]" * 4000):
         reading(query)
+
+
+def test_a_range_bounds_what_can_be_behind_a_query_and_a_subquery_does_not() -> None:
+    spans = [source.span for source in reading("rate(x[1m30s]) / x / rate(x[$__range])").sources]
+    assert spans == [90.0, None]
+    assert [source.span for source in reading("max_over_time(rate(x[1m])[10m:30s])").sources] == [None]
+    assert reading("a or b").either and not reading('a{x="or"}').either

@@ -29,6 +29,10 @@ class Queue:
     in_flight: int | None = None
     """Taken by a worker, not done."""
     delayed: int | None = None
+    overdue: int | None = None
+    """Delayed tasks whose time has come, of those that were looked at."""
+    overdue_age: timedelta | None = None
+    """Since the time of the first of them came."""
     dead: int | None = None
     dead_recent: int | None = None
     oldest_age: timedelta | None = None
@@ -36,7 +40,7 @@ class Queue:
     def plain(self) -> dict[str, Value]:
         """As conditions see it."""
         found: dict[str, Value] = {"name": safe(self.name, 200), "ready": self.ready}
-        for name in ("in_flight", "delayed", "dead", "dead_recent", "oldest_age"):
+        for name in ("in_flight", "delayed", "overdue", "overdue_age", "dead", "dead_recent", "oldest_age"):
             if (value := getattr(self, name)) is not None:
                 found[name] = value
         return found
@@ -55,7 +59,7 @@ class Backlog:
     def observed(self) -> dict[str, Value]:
         """Sums over the queues; what one of them does not know has no sum."""
         found: dict[str, Value] = {"ready": sum(queue.ready for queue in self.queues)}
-        for name in ("delayed", "dead", "dead_recent"):
+        for name in ("delayed", "overdue", "dead", "dead_recent"):
             if (total := _sum(getattr(queue, name) for queue in self.queues)) is not None:
                 found[name] = total
         flying = self.in_flight if self.in_flight is not None else _sum(queue.in_flight for queue in self.queues)
@@ -67,6 +71,8 @@ class Backlog:
             found["oldest_age"] = max(known)
         elif ages:
             self.notes.append("how old the oldest message is could not be read")
+        if late := [queue.overdue_age for queue in self.queues if queue.overdue_age is not None]:
+            found["overdue_age"] = max(late)
         if self.workers_seen is not None:
             found["workers_seen"] = self.workers_seen
         found["queues"] = [queue.plain() for queue in self.queues]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from datetime import timedelta
 
+from captain.safe import safe
 from captain.systems.keys.backlog import (
     Ask,
     Backlog,
@@ -21,6 +22,8 @@ from captain.systems.keys.client import Client, text
 
 NAMESPACE = "dramatiq"
 _ALIVE = timedelta(minutes=1)
+_LOOKED_AT = 100
+"""Delayed messages of all queues together whose time is read."""
 _SUFFIXES = (".DQ.msgs", ".XQ.msgs", ".msgs", ".DQ", ".XQ")
 
 
@@ -36,8 +39,10 @@ def look(client: Client, ask: Ask) -> Backlog:
     now = server_now(client)
     millis = now // timedelta(milliseconds=1)
     queues, seen = [], []
+    most = max(_LOOKED_AT // max(len(names), 1), 1)
+    partly: list[str] = []
     for name in names:
-        queue, there = _queue(client, f"{space}{name}", name, millis, ask.dead_window)
+        queue, there = _queue(client, f"{space}{name}", name, millis, ask.dead_window, most, partly)
         queues.append(queue)
         seen.append(there)
     beating, fresh = counts(client, [("ZCARD", beats), ("EXISTS", beats)])
@@ -53,6 +58,7 @@ def look(client: Client, ask: Ask) -> Backlog:
         for name, there in zip(names, seen, strict=True)
         if not there
     ]
+    notes += partly
     if not names:
         notes.append("no queue has a key now: all are empty")
     return Backlog(queues, workers_seen=workers if isinstance(workers, int) else None, notes=notes)
@@ -69,23 +75,49 @@ def queue_names(keys: list[str], space: str) -> set[str]:
     return found
 
 
-def _queue(client: Client, key: str, name: str, now: int, window: timedelta) -> tuple[Queue, bool]:
-    """The queue, and whether anything of it is there."""
+def _queue(
+    client: Client, key: str, name: str, now: int, window: timedelta, most: int, notes: list[str]
+) -> tuple[Queue, bool]:
+    """The queue, and whether anything of it is there. Notes say what of `most` delayed messages could be told."""
     asked = [("LLEN", key), ("HLEN", f"{key}.msgs"), ("LLEN", f"{key}.DQ"), ("HLEN", f"{key}.DQ.msgs")]
     ready, stored, waiting, held, dead = counts(client, [*asked, ("ZCARD", f"{key}.XQ")])
     recent = client.ask("ZCOUNT", f"{key}.XQ", now - window // timedelta(milliseconds=1), "+inf")
     age = _age(client, key, now) if ready else None
+    delayed = max(waiting, held)
+    due = _due(client, f"{key}.DQ", waiting, held, most) if delayed else []
+    late = [now - at for at in due if at <= now]
+    if len(due) < delayed:
+        told = f"the time of {len(due)} of {delayed} delayed messages was read"
+        notes.append(f"{safe(name, 100)}: {told}" + ("" if due else ", so there is no overdue"))
     queue = Queue(
         name,
         ready,
         in_flight=max(stored - ready, 0),
         # A worker takes delayed messages off the list at once and waits with them in its memory.
-        delayed=max(waiting, held),
+        delayed=delayed,
+        overdue=len(late) if due or not delayed else None,
+        overdue_age=timedelta(milliseconds=max(late)) if late else None,
         dead=dead,
         dead_recent=recent,
         oldest_age=age,
     )
     return queue, bool(ready or stored or waiting or held or dead)
+
+
+def _due(client: Client, key: str, waiting: int, held: int, most: int) -> list[int]:
+    """When some of the delayed messages are due, in milliseconds: the first ones, and some that a worker has taken."""
+    asked: list[tuple[str | bytes | int, ...]] = [("LRANGE", key, 0, most - 1)]
+    if held > waiting:
+        # Redis before 6.2 does not know it, and then only those that nobody took are looked at.
+        asked.append(("HRANDFIELD", f"{key}.msgs", most))
+    answers = [answer for answer in client.ask_all(asked) if isinstance(answer, list)]
+    told = oldest(
+        client,
+        list(dict.fromkeys(one for answer in answers for one in answer if isinstance(one, bytes)))[: 2 * most],
+        lambda one: ("HSTRLEN", f"{key}.msgs", text(one)),
+        lambda one: ("HGET", f"{key}.msgs", text(one)),
+    )
+    return [at for at in map(eta, told) if at is not None]
 
 
 def _age(client: Client, key: str, now: int) -> timedelta | None:
@@ -111,3 +143,12 @@ def moment(message: bytes) -> int | None:
         return None
     numbers = [at for at in (made, again) if type(at) is int and 0 <= at < 2**53]
     return max(numbers) if len(numbers) == 2 else None
+
+
+def eta(message: bytes) -> int | None:
+    """When a delayed message is to be done, in milliseconds; None where it does not say."""
+    try:
+        at = json.loads(message)["options"]["eta"]
+    except (ValueError, TypeError, KeyError, RecursionError):
+        return None
+    return at if type(at) is int and 0 <= at < 2**53 else None

@@ -56,6 +56,8 @@ def figures(info: Mapping[str, str]) -> Figures:
             found.notes.append("maxmemory is 0: it may grow until the machine has no memory left")
     if info.get("aof_enabled") in ("0", "1"):
         seen["aof"] = info["aof_enabled"] == "1"
+    if info.get("role") == "slave":
+        _link(info, found)
     _saves(info, found)
     if info.get("cluster_enabled") == "1":
         found.notes.append("this is one node of a cluster: the values are of this node alone")
@@ -68,6 +70,18 @@ def fits(purpose: str, policy: str) -> bool:
     """Whether an eviction policy suits the purpose: a cache may forget, a broker must not."""
     forgets = policy.startswith(("allkeys-", "volatile-"))
     return forgets if purpose == "cache" else not forgets
+
+
+def _link(info: Mapping[str, str], found: Figures) -> None:
+    """What a replica says of the one it follows."""
+    if info.get("master_link_status") in ("up", "down"):
+        found.observed["master_link"] = info["master_link_status"]
+    down = _number(info, "master_link_down_since_seconds")
+    # -1 where it never was up.
+    if down is not None and down >= 0:
+        found.observed["master_link_down"] = timedelta(seconds=down)
+    if info.get("master_link_status") == "down":
+        found.notes.append("this is a replica without its master: what it answers is as old as that")
 
 
 def _saves(info: Mapping[str, str], found: Figures) -> None:

@@ -65,7 +65,20 @@ def _queue(client: Client, space: str, name: str, now: datetime, window: timedel
     )
     born = _moments(told)
     age = max(now - min(born), timedelta(0)) if born else None
-    return Queue(name, ready, flying, delayed, dead, recent, age)
+    overdue, late = _overdue(client, f"{space}scheduled:{name}", now) if delayed else (0, None)
+    return Queue(name, ready, flying, delayed, overdue, late, dead, recent, age)
+
+
+def _overdue(client: Client, register: str, now: datetime) -> tuple[int, timedelta | None]:
+    """How many were to be put into the queue already, which a scheduler does, and since when the first was."""
+    seconds = int(now.timestamp())
+    overdue = count(client.ask("ZCOUNT", register, "-inf", seconds), register)
+    first = client.ask("ZRANGE", register, 0, 0, "WITHSCORES") if overdue else []
+    try:
+        due = float(text(first[1]))
+    except (IndexError, ValueError):
+        return overdue, None
+    return overdue, timedelta(seconds=seconds - due)
 
 
 def _members(client: Client, key: str) -> list[str]:

@@ -7,13 +7,13 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, tzinfo
 
 from captain.errors import ProbeError
 from captain.measurement import Value
 from captain.safe import safe
 from captain.systems.lines.files import Piece
-from captain.systems.lines.lines import LEVELS, has
+from captain.systems.lines.lines import LEVELS, has, is_zoneless
 from captain.systems.lines.records import Record, records
 from captain.systems.lines.secrets import Redactor
 from captain.systems.lines.traces import message_fingerprint, trace_fingerprint
@@ -23,6 +23,10 @@ ENOUGH = 50
 _SHORTEST = timedelta(seconds=30)
 """Time without which no rate means anything."""
 _GROUPS = 50
+_SHOWN = 5
+_NEWEST = 20
+"""Lines of which one names its time, as the last may be a stack trace."""
+_HALF, _NEAR = timedelta(minutes=30), timedelta(minutes=2)
 _SAMPLES = 3
 _SLOW = re.compile(r"duration: \d+(?:\.\d+)? ms\s+(?:statement|execute|parse|bind)|^# Query_time: \d", re.MULTILINE)
 
@@ -42,6 +46,8 @@ class Question:
     redactor: Redactor
     until: float
     """A moment of time.monotonic() by which it must be done."""
+    zone: tzinfo | None = None
+    """Of times that name none; None for this machine's."""
 
 
 @dataclass(slots=True)
@@ -81,6 +87,18 @@ class _Seen:
     first: datetime | None = None
     """From when on the lines are known to be all there are."""
     samples: list[str] = field(default_factory=list)
+    unlevelled: int = 0
+    """Records that name no level and are not ignored."""
+    unlevelled_sample: str = ""
+    doubts: list[str] = field(default_factory=list)
+    """Why what was counted is not all there is to know."""
+    levelled: bool = True
+    """Whether at least half of the records of every piece name a level."""
+
+    @property
+    def unsure(self) -> bool:
+        """Whether that no error was seen may be because some do not say what they are."""
+        return not self.errors and self.unlevelled > 0
 
 
 def figures(pieces: Sequence[Piece], asked: Question) -> Figures:
@@ -88,19 +106,31 @@ def figures(pieces: Sequence[Piece], asked: Question) -> Figures:
     found, seen = Figures(), _Seen()
     earlier: set[str] = set()
     anything_earlier, spans, complete = False, False, True
+    talking: dict[str, int] = {}
     for piece in pieces:
         oldest: datetime | None = None
-        for record in _in_time(records(piece.lines, asked.now), asked.until):
-            if record.at is not None and (oldest is None or record.at < oldest):
-                oldest = record.at
+        newest: datetime | None = None
+        known, counted = seen.known, seen.records
+        for record in _in_time(records(piece.lines, asked.now, asked.zone), asked.until):
+            if record.at is not None:
+                oldest = record.at if oldest is None else min(oldest, record.at)
+                newest = record.at if newest is None else max(newest, record.at)
             if asked.since is None or (record.at is not None and record.at >= asked.since):
                 _count(record, seen, asked)
             elif record.at is not None and record.at >= asked.since - asked.before:
                 anything_earlier = True
                 if (name := _group(record, asked)) is not None:
                     earlier.add(name)
+        whole = piece.whole or piece.origin
+        talking[whole] = talking.get(whole, 0) + seen.records - counted
+        seen.levelled = seen.levelled and (seen.known - known) * 2 >= seen.records - counted
         if asked.since is None:
             continue
+        if asked.zone is None and (hours := _hours_apart(piece, newest, asked.now)):
+            seen.doubts.append(
+                f"{safe(piece.origin, 100)}: its times name no zone and are {hours:+g} h from when it was written: "
+                "give `timezone`"
+            )
         if oldest is None and any(line.text.strip() for line in piece.lines):
             raise ProbeError(
                 f"logs {safe(piece.origin, 100)}: no line has a time that captain can read",
@@ -108,12 +138,24 @@ def figures(pieces: Sequence[Piece], asked: Question) -> Figures:
             )
         spans = spans or (oldest is not None and oldest < asked.since)
         complete = complete and not (piece.cut and (oldest is None or oldest >= asked.since))
+    if seen.lines and (silent := [safe(name, 100) for name, count in talking.items() if not count]):
+        seen.doubts.append(f"no line of {', '.join(silent[:_SHOWN])}: silence is no health, so ask those that talk")
     if asked.since is not None and spans and complete:
         seen.first = asked.since
     _tell(found, seen, asked, complete)
-    if complete and seen.lines:
+    if complete and seen.lines and not seen.doubts:
         _tell_new(found, seen, earlier if anything_earlier else None)
     return found
+
+
+def _hours_apart(piece: Piece, newest: datetime | None, now: datetime) -> float:
+    """How many hours or half hours the newest line is from when its file was written; 0 for anything else."""
+    if piece.modified is None or newest is None or not any(is_zoneless(line, now) for line in piece.lines[-_NEWEST:]):
+        return 0
+    apart = newest - piece.modified
+    halves = round(apart / _HALF)
+    near = abs(apart - halves * _HALF) < _NEAR and abs(halves) <= 28
+    return halves / 2 if near else 0
 
 
 def _in_time(found: Iterator[Record], until: float) -> Iterator[Record]:
@@ -147,6 +189,9 @@ def _count(record: Record, seen: _Seen, asked: Question) -> None:
     seen.known += record.level is not None or trace is not None
     if asked.ignored(record):
         return
+    if record.level is None and trace is None:
+        seen.unlevelled += 1
+        seen.unlevelled_sample = seen.unlevelled_sample or safe(asked.redactor.hide(record.parts[0]), 80)
     seen.tracebacks += trace is not None
     seen.errors += _is_error(record, trace)
     seen.slow += _SLOW.search(text) is not None
@@ -181,6 +226,7 @@ def _tell(found: Figures, seen: _Seen, asked: Question, complete: bool) -> None:
             observed["canary"] = seen.canary.at
     if not seen.lines:
         notes.append("no line: silence proves nothing, so nothing is counted")
+        notes += seen.doubts
         return
     found.samples = [*seen.samples, *(f"{group.count} x {name}" for name, group in _largest(seen))]
     if seen.lines >= ENOUGH:
@@ -192,24 +238,35 @@ def _tell(found: Figures, seen: _Seen, asked: Question, complete: bool) -> None:
         observed["fields_missing"] = list[Value](sorted(seen.missing))
     elif seen.lines >= ENOUGH:
         observed["fields_missing"] = list[Value](sorted(asked.required))
-    levelled = seen.known * 2 >= seen.records
-    if not levelled:
+    if not seen.levelled:
         notes.append(f"{seen.records - seen.known} of {seen.records} records name no level: no errors, no warnings")
-    _tell_rate(observed, seen, asked, levelled)
+    elif seen.unsure:
+        notes.append(
+            f"{seen.unlevelled} records name no level that captain knows, such as {seen.unlevelled_sample!r}: they may "
+            "be errors, so none is not counted as 0; name harmless ones in `ignore`"
+        )
+    _tell_rate(observed, seen, asked)
     if seen.kinds:
         notes.append("secrets: " + ", ".join(f"{kind} ({count})" for kind, count in seen.kinds.most_common()))
     if not complete:
         notes.append("there is more than was read since then, so nothing is counted: raise tail, or shorten since")
         return
-    observed |= {"tracebacks": seen.tracebacks, "slow_queries": seen.slow, "secrets_found": seen.secrets}
+    observed["secrets_found"] = seen.secrets
     observed["levels"] = {name: seen.levels[name] for name in LEVELS if seen.levels[name]}
-    if levelled:
-        observed |= {"errors": seen.errors, "warnings": seen.levels["WARNING"], "debug_lines": seen.levels["DEBUG"]}
+    if seen.doubts:
+        notes += seen.doubts
+        notes.append("so errors, stack traces and slow queries are not counted")
+        return
+    observed |= {"tracebacks": seen.tracebacks, "slow_queries": seen.slow}
+    if seen.levelled:
+        observed |= {"warnings": seen.levels["WARNING"], "debug_lines": seen.levels["DEBUG"]}
+        if not seen.unsure:
+            observed["errors"] = seen.errors
 
 
-def _tell_rate(observed: dict[str, Value], seen: _Seen, asked: Question, levelled: bool) -> None:
+def _tell_rate(observed: dict[str, Value], seen: _Seen, asked: Question) -> None:
     """Errors per minute of the time that the lines are known to cover."""
-    if not levelled or seen.first is None:
+    if not seen.levelled or seen.unsure or seen.doubts or seen.first is None:
         return
     covered = asked.now - seen.first
     if covered >= _SHORTEST:
@@ -228,6 +285,8 @@ def _tell_new(found: Figures, seen: _Seen, earlier: set[str] | None) -> None:
     found.observed["groups"] = listed
     if earlier is None:
         found.notes.append("nothing of before was read to compare with, so there is no new_groups")
+        return
+    if seen.unsure:
         return
     found.observed["new_groups"] = sum(name not in earlier for name in seen.groups)
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
 
@@ -14,6 +15,9 @@ from captain.errors import ProbeError
 from captain.safe import safe
 from captain.systems.lines.lines import LONGEST, Line
 
+_PACKED = re.compile(r"\.(?:gz|bz2|xz|zst)$")
+_DATED = re.compile(r"\d{8}|\d{4}-\d\d-\d\d")
+_ROTATED = re.compile(r"(.+?)[.-](?:\d{1,3}|\d{8,14}|\d{4}-\d\d-\d\d(?:[T_.-]\d[\d.:-]*)?)(\.[A-Za-z]\w*)?")
 FILES = 20
 MOST = 8 * 1024 * 1024
 """Bytes of all files together."""
@@ -27,6 +31,10 @@ class Piece:
     lines: list[Line]
     cut: bool
     """Whether older ones are there that were not read."""
+    whole: str = ""
+    """The log it is a rotated part of, its origin where it is none."""
+    modified: datetime | None = None
+    """When a file was last written to."""
 
 
 def newest_lines(text: bytes, origin: str, tail: int, *, cut: bool) -> Piece:
@@ -45,10 +53,13 @@ def read_files(root: Path, pattern: str, tail: int, since: datetime | None) -> t
     """Lines by file, notes, and whether all lie within `root`. Raises ProbeError where there is none to read."""
     paths = _paths(root, pattern)
     pieces, notes = [], []
+    meant = set(paths)
     for path in paths:
         shown = str(path.relative_to(root)) if path.is_relative_to(root) else str(path)
-        text, cut = _end(path, shown, MOST // len(paths))
+        text, cut, modified = _end(path, shown, MOST // len(paths))
         piece = newest_lines(text, shown, tail, cut=cut)
+        piece.modified = modified
+        piece.whole = _whole(path, shown, meant)
         if since is not None and not piece.cut and (older := _rotated(path, paths, since)):
             piece.cut = True
             notes.append(f"{safe(shown, 200)}: {safe(older, 100)} holds older lines and is not meant by path")
@@ -76,8 +87,8 @@ def _paths(root: Path, pattern: str) -> list[Path]:
     return [one for _, one in sorted(aged)]
 
 
-def _end(path: Path, shown: str, most: int) -> tuple[bytes, bool]:
-    """The last bytes of a file, and whether there are more before them."""
+def _end(path: Path, shown: str, most: int) -> tuple[bytes, bool, datetime]:
+    """The last bytes of a file, whether there are more before them, and when it was last written to."""
     try:
         # It may have become a pipe since it was looked at, which must not block.
         handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -94,15 +105,37 @@ def _end(path: Path, shown: str, most: int) -> tuple[bytes, bool]:
         raise ProbeError(f"logs {safe(shown, 200)}: cannot be read: {reason}", hint="may this user read it?") from error
     if text.startswith(b"\x1f\x8b"):
         raise ProbeError(f"logs {safe(shown, 200)}: is compressed", hint="give a path that means plain files only")
-    return text, begin > 0
+    return text, begin > 0, datetime.fromtimestamp(status.st_mtime, UTC)
+
+
+def rotated_from(name: str) -> str | None:
+    """What a log was called before it was rotated to app.log.1, app.log-20261123, app.1.log or app.log.gz.
+
+    None where it is not named so.
+    """
+    plain = _PACKED.sub("", name)
+    if match := _ROTATED.fullmatch(plain):
+        return f"{match[1]}{match[2] or ''}"
+    return plain if plain != name else None
+
+
+def _whole(path: Path, shown: str, meant: Collection[Path]) -> str:
+    """What a file is a part of: of one that is meant too, or with others of other days of what they are called by."""
+    base = rotated_from(path.name)
+    if base is None or (path.with_name(base) not in meant and not _DATED.search(path.name)):
+        return shown
+    return str(Path(shown).with_name(base))
 
 
 def _rotated(path: Path, meant: Sequence[Path], since: datetime) -> str | None:
     """A sibling that the file was renamed to after `since` and that is not read."""
     try:
+        newest = path.stat().st_mtime
         for sibling in islice(path.parent.iterdir(), 10_000):
-            named = sibling.name.startswith((f"{path.name}.", f"{path.name}-", f"{path.stem}-", f"{path.stem}."))
-            if named and sibling != path and sibling not in meant and sibling.stat().st_mtime >= since.timestamp():
+            if rotated_from(sibling.name) != path.name or sibling in meant:
+                continue
+            status = sibling.stat()
+            if status.st_size and since.timestamp() <= status.st_mtime <= newest:
                 return sibling.name
     except OSError:
         return None

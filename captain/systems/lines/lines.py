@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from typing import Any
 
 LONGEST = 128 * 1024
@@ -38,6 +38,11 @@ _LEVEL = re.compile(
     r"(?<![\w=])(?:\[(?P<boxed>[a-zA-Z]{3,9})\]|level=\"?(?P<given>[a-zA-Z]{3,13})|(?P<log>LOG):"
     r"|(?P<plain>TRACE|DEBUG|INFO|NOTICE|WARN|WARNING|ERROR|ERR|SEVERE|CRITICAL|CRIT|FATAL|PANIC|EMERG|ALERT))(?!\w)"
 )
+_FIRST = re.compile(
+    r"\s*(trace|debug|info|notice|warn|warning|error|err|severe|critical|crit|fatal|panic|emerg|alert)(?::|\s+-\s)",
+    re.IGNORECASE,
+)
+"""In small letters only where it stands first and a colon or dash follows."""
 _WHERE_LEVELS_STAND = 120
 _PAIR = re.compile(r"([A-Za-z_][\w.@-]{0,63})=(\"(?:[^\"\\]|\\.)*\"|[^\s\"]*)(?:\s+|$)")
 _PAIRS = 100
@@ -69,14 +74,14 @@ class Told:
     message: str
 
 
-def told(line: Line, now: datetime) -> Told:
-    """What a line tells. `now` gives the year to those that name none."""
+def told(line: Line, now: datetime, zone: tzinfo | None = None) -> Told:
+    """What a line tells. `now` gives the year to those that name none, `zone` is of times without one."""
     raw = line.text[:LONGEST]
-    inner, rest, stamped = _begin(raw, now)
+    inner, rest, stamped = _begin(raw, now, zone)
     found = structured(rest.strip())
     if found is None:
         return Told(rest, line.at or inner or _access(raw), stamped, None, plain_level(rest), rest)
-    at = line.at or inner or moment(_first(found, "ts"))
+    at = line.at or inner or moment(_first(found, "ts"), zone)
     message = _first(found, "message")
     return Told(rest, at, stamped, found, _level(found), message if isinstance(message, str) else rest)
 
@@ -99,6 +104,8 @@ def has(fields: Mapping[str, Any], name: str) -> bool:
 
 def plain_level(text: str) -> str | None:
     """The level a text names near its beginning."""
+    if match := _FIRST.match(text):
+        return _SPELLINGS[match[1].lower()]
     for match in _LEVEL.finditer(text[:_WHERE_LEVELS_STAND]):
         word = match["boxed"] or match["given"] or match["log"] or match["plain"]
         if level := _SPELLINGS.get(word.lower()):
@@ -106,17 +113,23 @@ def plain_level(text: str) -> str | None:
     return None
 
 
-def moment(value: object) -> datetime | None:
+def moment(value: object, zone: tzinfo | None = None) -> datetime | None:
     """A time as logs write it: ISO text, or seconds or milliseconds since 1970."""
     try:
         if isinstance(value, str):
             match = _STAMP.match(value)
-            return _stamp(match) if match else None
+            return _stamp(match, zone) if match else None
         if isinstance(value, int | float) and not isinstance(value, bool) and 1e8 < value < 1e14:
             return datetime.fromtimestamp(value / 1000 if value > 1e11 else value, UTC)
     except (ValueError, OverflowError, OSError):
         return None
     return None
+
+
+def is_zoneless(line: Line, now: datetime) -> bool:
+    """Whether its time depends on the zone that it is read in."""
+    east = told(line, now, timezone(timedelta(hours=1))).at
+    return east is not None and east != told(line, now, UTC).at
 
 
 def _level(fields: Mapping[str, Any]) -> str | None:
@@ -151,14 +164,14 @@ def _logfmt(text: str) -> Mapping[str, str] | None:
     return found if len(found) > 1 else None
 
 
-def _begin(text: str, now: datetime) -> tuple[datetime | None, str, bool]:
+def _begin(text: str, now: datetime, zone: tzinfo | None) -> tuple[datetime | None, str, bool]:
     """The time at the beginning, the text after it, and whether there was one."""
     try:
         if match := _STAMP.match(text):
-            return _stamp(match), text[match.end() :].removeprefix(" "), True
+            return _stamp(match, zone), text[match.end() :].removeprefix(" "), True
         if match := _SYSLOG.match(text):
             day, hour, minute, second = (int(match[part]) for part in (2, 3, 4, 5))
-            at = datetime(now.year, _MONTHS.index(match[1]) + 1, day, hour, minute, second).astimezone()
+            at = _here(datetime(now.year, _MONTHS.index(match[1]) + 1, day, hour, minute, second), zone)
             at = at.replace(year=at.year - 1) if at > now + timedelta(days=1) else at
             return at, text[match.end() :], True
     except (ValueError, OverflowError):
@@ -166,16 +179,20 @@ def _begin(text: str, now: datetime) -> tuple[datetime | None, str, bool]:
     return None, text, False
 
 
-def _stamp(match: re.Match[str]) -> datetime:
+def _stamp(match: re.Match[str], here: tzinfo | None) -> datetime:
     micros = int((match[7] or "0").ljust(6, "0")[:6])
     year, month, day, hour, minute, second = (int(match[part]) for part in range(1, 7))
-    return _zoned(datetime(year, month, day, hour, minute, second, micros), match[8])
+    return _zoned(datetime(year, month, day, hour, minute, second, micros), match[8], here)
 
 
-def _zoned(at: datetime, zone: str | None) -> datetime:
-    """Without a zone it is this machine's: so do most libraries write it."""
+def _here(at: datetime, zone: tzinfo | None) -> datetime:
+    """A time without a zone: this machine's unless said otherwise, as most libraries write it."""
+    return at.astimezone(UTC) if zone is None else at.replace(tzinfo=zone).astimezone(UTC)
+
+
+def _zoned(at: datetime, zone: str | None, here: tzinfo | None = None) -> datetime:
     if zone is None:
-        return at.astimezone(UTC)
+        return _here(at, here)
     if zone in ("Z", "UTC", "GMT"):
         return at.replace(tzinfo=UTC)
     digits = zone.replace(":", "")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, tzinfo
 from typing import Any
 
 from captain.systems.lines.lines import Line, Told, told
@@ -51,14 +51,14 @@ class Record:
             self.parts.append(text)
 
 
-def records(lines: Iterable[Line], now: datetime) -> Iterator[Record]:
+def records(lines: Iterable[Line], now: datetime, zone: tzinfo | None = None) -> Iterator[Record]:
     """The records, in the order they began. Empty lines are none, and belong to whatever they stand in."""
     open_ones: dict[str, Record] = {}
     last: dict[str, datetime] = {}
     for line in lines:
         if not line.text.strip():
             continue
-        one = told(line, now)
+        one = told(line, now, zone)
         at = one.at or last.get(line.origin)
         if at is not None:
             last[line.origin] = at

@@ -141,10 +141,12 @@ class _Sender:
         url = self._urls[self._sent % len(self._urls)]
         self._sent += 1
         outcome: int | str
+        sent: float | None = None
         try:
             async with asyncio.timeout(self._timeout):
                 self.burst.queued += open_model and self._slots.locked()
                 async with self._slots:
+                    sent = self._loop.time()
                     outcome = await self._pool.get(url)
         except TimeoutError:
             outcome = TIMEOUT
@@ -153,7 +155,8 @@ class _Sender:
             # A user who is turned away at once does not come back within the same millisecond.
             await asyncio.sleep(0 if open_model else _TICK)
         ended = self._loop.time()
-        self.burst.shots.append(Shot(at, due - self._began, began - due, ended - due, outcome))
+        service = None if sent is None else ended - sent
+        self.burst.shots.append(Shot(at, due - self._began, began - due, ended - due, outcome, service))
 
     def _keep(self, work: Any) -> None:
         task = asyncio.ensure_future(work)

@@ -45,6 +45,8 @@ class Shot:
     """From when it was due to its end: a request that had to wait its turn waited."""
     outcome: int | str
     """The status, or why there was none."""
+    service: float | None = None
+    """From when it had a connection to its end; None where it never had one."""
 
     @property
     def good(self) -> bool:
@@ -84,6 +86,8 @@ class Summary:
     achieved: float
     percentiles: dict[str, float]
     """Of answers as asked, and of requests that were not answered in time with the time they waited."""
+    service_p95: float | None
+    """Of the same requests from when they had a connection; None where the generator itself was slow."""
     saturated: str
     """How the generator was in its own way; "" where it was not."""
     recovered: bool | None
@@ -123,6 +127,7 @@ def summed(burst: Burst) -> Summary:
         target=target,
         achieved=achieved,
         percentiles=_percentiles(times),
+        service_p95=_service(burst, shots, late),
         saturated=_saturated(burst, counts[TIMEOUT], len(shots), target, achieved, late),
         recovered=recovered,
         recovery=recovery,
@@ -137,6 +142,14 @@ def _percentiles(ordered: Sequence[float]) -> dict[str, float]:
         name: percentile(ordered, share) for name, share in _NEEDED.items() if len(ordered) >= round(1 / (1 - share))
     }
     return found | ({"max": ordered[-1]} if ordered else {})
+
+
+def _service(burst: Burst, shots: Sequence[Shot], late: float) -> float | None:
+    """How long the product took at least: requests that wait for a connection hide that, these times do not."""
+    if burst.hopeless or burst.busy > BUSY or burst.lag > LAG or late > LAG:
+        return None
+    times = [shot.service for shot in shots if shot.service is not None and (shot.good or shot.outcome == TIMEOUT)]
+    return _percentiles(sorted(times)).get("p95")
 
 
 def _saturated(burst: Burst, timeouts: int, requests: int, target: float | None, achieved: float, late: float) -> str:

@@ -18,10 +18,12 @@ from captain.systems.metrics.prometheus_values import (
     reduced,
     series_of,
 )
-from captain.systems.metrics.promql import Reading, reading
+from captain.systems.metrics.promql import Reading, Source, reading
 
-MAX_SELECTORS = 8
+MAX_SELECTORS = 64
 """Selectors whose samples are looked up; a query that reads more is not looked into."""
+_BATCH = 8
+"""Of them in one question."""
 COVERED = 0.9
 """Share of a window that must have values: less says nothing about the window."""
 _OLD = timedelta(minutes=2)
@@ -90,9 +92,10 @@ async def evaluate(client: Prometheus, question: Question, notes: list[str]) -> 
         )
         return Result(answer, found, wrongs, 0.0 if question.empty_is_zero else None, None, covered)
     read = reading(question.query)
-    behind = await _behind(client, read, moment, notes)
+    behind, failed = await _behind(client, read, moment)
     age = None if behind is None else behind.age
-    why = _unusable(question, found, wrongs, covered) or _unmeasured(question, read, behind)
+    notes += _remarks(behind)
+    why = _unusable(question, found, wrongs, covered) or _unmeasured(question, read, behind, failed)
     if why:
         notes.append(why)
         return Result(answer, found, wrongs, None, age, covered)
@@ -140,34 +143,47 @@ def _time(moment: datetime | None) -> dict[str, str]:
 
 async def sources(client: Prometheus, read: Reading, moment: datetime | None) -> Sources | None:
     """The samples that stand behind a query at a moment. None where its text does not let one ask for them."""
-    if read.shifted or not 0 < len(read.selectors) <= MAX_SELECTORS:
+    if read.shifted or not 0 < len(read.sources) <= MAX_SELECTORS:
         return None
-    query = " or ".join(
-        f'label_replace(min(timestamp({selector})), "{_MARK}", "{place}", "", "")'
-        for place, selector in enumerate(read.selectors)
-    )
-    answer = await client.get("query", query=query, **_time(moment))
-    ages: dict[str, float] = {}
-    for one in series_of(answer.data):
-        asked, sampled = one.points[-1]
-        ages[one.labels.get(_MARK, "")] = max(asked - sampled, 0.0)
-    missing = [selector for place, selector in enumerate(read.selectors) if str(place) not in ages]
-    finite = [age for age in ages.values() if math.isfinite(age)]
+    ages: dict[Source, float] = {}
+    for start in range(0, len(read.sources), _BATCH):
+        some = read.sources[start : start + _BATCH]
+        query = " or ".join(
+            f'label_replace({_sampled(one)}, "{_MARK}", "{place}", "", "")' for place, one in enumerate(some)
+        )
+        marks = {str(place): one for place, one in enumerate(some)}
+        for one in series_of((await client.get("query", query=query, **_time(moment))).data):
+            asked, sampled = one.points[-1]
+            if (source := marks.get(one.labels.get(_MARK, ""))) is not None:
+                ages[source] = max(asked - sampled, 0.0)
+    missing = dict.fromkeys(source.selector for source in read.sources if source not in ages)
+    # What is read at another time is older than the query by its own words.
+    finite = [age for source, age in ages.items() if math.isfinite(age) and not source.modifiers]
     return Sources(timedelta(seconds=max(finite)) if finite else None, tuple(missing), len(ages))
 
 
-async def _behind(client: Prometheus, read: Reading, moment: datetime | None, notes: list[str]) -> Sources | None:
-    """The samples behind the value, where they can be looked up."""
+def _sampled(source: Source) -> str:
+    """A query for when the oldest sample was taken that can be behind this source."""
+    taken = f"timestamp({source.selector} {source.modifiers})"
+    # Series that ended without saying so are found for minutes, and a shorter range does not reach them.
+    return f"min({taken})" if source.span is None else f"min({taken} >= time() - {source.span:.3f})"
+
+
+async def _behind(client: Prometheus, read: Reading, moment: datetime | None) -> tuple[Sources | None, str]:
+    """The samples behind the value, where its text lets one look them up, and why that failed where it did."""
     try:
-        found = await sources(client, read, moment)
+        return await sources(client, read, moment), ""
     except (ProbeError, Malformed) as error:
-        notes.append(f"the samples behind the value could not be looked up: {error}")
-        return None
-    if found is not None and found.missing and found.found:
-        notes.append(f"no series matches {_listed(found.missing)}: right where none happened, else check the names")
-    if found is not None and found.age is not None and found.age > _OLD:
-        notes.append(f"the oldest sample behind the value is {found.age.total_seconds():.0f}s old")
-    return found
+        return None, str(error)
+
+
+def _remarks(behind: Sources | None) -> list[str]:
+    notes = []
+    if behind is not None and behind.missing and behind.found:
+        notes.append(f"no series matches {_listed(behind.missing)}: right where none happened, else check the names")
+    if behind is not None and behind.age is not None and behind.age > _OLD:
+        notes.append(f"the oldest sample behind the value is {behind.age.total_seconds():.0f}s old")
+    return notes
 
 
 def _unusable(question: Question, found: tuple[Series, ...], wrongs: int, covered: float | None) -> str | None:
@@ -181,11 +197,21 @@ def _unusable(question: Question, found: tuple[Series, ...], wrongs: int, covere
     return None
 
 
-def _unmeasured(question: Question, read: Reading, behind: Sources | None) -> str | None:
+def _unmeasured(question: Question, read: Reading, behind: Sources | None, failed: str) -> str | None:
     """Why nothing was measured although there is a result, or None."""
-    if not read.selectors:
+    if not read.sources:
         return "the query reads no series, so nothing was measured"
-    if behind is not None and not behind.found and not read.asks_absence and not question.empty_is_zero:
+    if question.empty_is_zero:
+        return None
+    if failed:
+        return f"the samples behind the value could not be looked up, so there is no value: {failed}"
+    if behind is None:
+        # Whoever reads nothing gives nothing, but for an `or`.
+        why = (
+            "an `or` answers though nothing is read, and what this query reads cannot be looked up, so it has no value"
+        )
+        return f"{why}: put offset and @ behind selectors, at most {MAX_SELECTORS}" if read.either else None
+    if not behind.found and not read.asks_absence:
         return (
             f"nothing the query reads is scraped at that moment ({_listed(behind.missing)}), so the value says nothing"
         )

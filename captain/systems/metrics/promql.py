@@ -6,7 +6,8 @@ This is no parser: text that Prometheus would refuse gives some answer here, and
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import pairwise
 
 _TOKEN = re.compile(
     r"\s+|#[^\n]*"
@@ -25,22 +26,44 @@ _AGGREGATIONS = frozenset(
 _GROUPINGS = frozenset(("by", "without", "on", "ignoring", "group_left", "group_right"))
 _WORDS = frozenset(("and", "or", "unless", "atan2", "bool", "offset", "inf", "nan", "start", "end"))
 _ABSENT = frozenset(("absent", "absent_over_time"))
+_SHIFTS = frozenset(("offset", "@"))
 _OPEN, _CLOSE = frozenset("([{"), frozenset(")]}")
+_DURATION = re.compile(r"(?:\d+(?:ms|[smhdwy]))+")
+_PART = re.compile(r"(\d+)(ms|[smhdwy])")
+_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0, "y": 31536000.0}
 _CONSTANT = re.compile(r"vector\(-?[0-9.eE]+\)")
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A selector of series as it is used."""
+
+    selector: str
+    modifiers: str
+    """The offset and @ behind it, as written."""
+    span: float | None
+    """Seconds of its range; None without one, or where samples of before it can count too."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
     """What a query reads."""
 
-    selectors: tuple[str, ...]
-    """Selectors of series as written, each once, without range, offset and @."""
+    sources: tuple[Source, ...]
+    """Each use once."""
     shifted: bool
-    """Whether some of it is read at another time than the query's: offset or @."""
+    """Whether an offset or @ stands where it does not belong to one selector alone, or means the start of a window."""
+    either: bool
+    """Whether it holds an `or`, which answers though a side of it reads nothing."""
     asks_absence: bool
     """Whether it asks for series that are not there, so that none being there is an answer."""
     without_fallback: str | None
     """The query without the `or vector(0)` at its end; None where it has none."""
+
+    @property
+    def selectors(self) -> tuple[str, ...]:
+        """As written, each once, without range, offset and @."""
+        return tuple(dict.fromkeys(source.selector for source in self.sources))
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,9 +83,15 @@ def reading(query: str) -> Reading:
     """What a query reads."""
     tokens = _tokens(query)
     words = {token.word for token in tokens}
+    sources = [_source(query, tokens, first, last) for first, last in _selectors(tokens)]
+    if any(token.text[0] == ":" and before.text[0].isdecimal() for before, token in pairwise(tokens)):
+        # A subquery looks at its selectors at earlier moments too.
+        sources = [replace(source, span=None) for source in sources]
+    attached = sum(sum(word in _SHIFTS for word in source.modifiers.split()) for source in sources)
     return Reading(
-        selectors=tuple(dict.fromkeys(query[start:end] for start, end in _selectors(tokens))),
-        shifted="offset" in words or "@" in words,
+        sources=tuple(dict.fromkeys(sources)),
+        shifted=sum(token.word in _SHIFTS for token in tokens) > attached,
+        either="or" in words,
         asks_absence=bool(words & _ABSENT),
         without_fallback=_without_fallback(query, tokens),
     )
@@ -80,7 +109,42 @@ def _tokens(query: str) -> list[_Token]:
     return found
 
 
+def _source(query: str, tokens: list[_Token], first: int, last: int) -> Source:
+    """The selector between two tokens, and what stands behind it."""
+    at, span = last + 1, None
+    if at < len(tokens) and tokens[at].text == "[":
+        span = _seconds("".join(_inside(tokens, at)))
+        at = _closing(tokens, at) + 1
+    modifiers: list[str] = []
+    while some := _modifier([token.word for token in tokens[at : at + 4]]):
+        modifiers += some
+        at += len(some)
+    return Source(query[tokens[first].start : tokens[last].end], " ".join(modifiers), None if modifiers else span)
+
+
+def _modifier(words: list[str]) -> list[str]:
+    """The words of an offset or @ that these begin with. `start()` is none: it means the beginning of a window."""
+    if not words or words[0] not in _SHIFTS:
+        return []
+    if words[0] == "@" and words[1:] == ["end", "(", ")"]:
+        return words
+    length = 3 if words[1:2] == ["-"] else 2
+    return words[:length] if len(words) >= length and words[length - 1][0].isdecimal() else []
+
+
+def _inside(tokens: list[_Token], at: int) -> list[str]:
+    """What stands between the bracket at `at` and the one that closes it."""
+    return [token.text for token in tokens[at + 1 : _closing(tokens, at)]]
+
+
+def _seconds(text: str) -> float | None:
+    if not _DURATION.fullmatch(text):
+        return None
+    return sum(int(number) * _SECONDS[unit] for number, unit in _PART.findall(text))
+
+
 def _selectors(tokens: list[_Token]) -> list[tuple[int, int]]:
+    """The first and last token of each."""
     found: list[tuple[int, int]] = []
     at = 0
     while at < len(tokens):
@@ -90,12 +154,12 @@ def _selectors(tokens: list[_Token]) -> list[tuple[int, int]]:
         if token.text == "[":
             at = _closing(tokens, at)
         elif token.text == "{" or (named and following == "{"):
-            at = _closing(tokens, at + named)
-            found.append((token.start, tokens[min(at, len(tokens) - 1)].end))
+            first, at = at, _closing(tokens, at + named)
+            found.append((first, min(at, len(tokens) - 1)))
         elif named and token.word in _GROUPINGS:
             at = _closing(tokens, at + 1) if following == "(" else at
         elif named and not _is_call(token.word, following) and token.word not in _WORDS:
-            found.append((token.start, token.end))
+            found.append((at, at))
         at += 1
     return found
 
