@@ -26,7 +26,7 @@ from captain.systems.backups.dump_layers import Reading
 from captain.systems.backups.folder import Folder
 from captain.systems.backups.listing import Item, Listing, sort_out, summary
 from captain.systems.backups.object_store import NOBODY, Access, Store, Where
-from captain.systems.backups.pg_archive import Tools
+from captain.systems.backups.pg_archive import READ, Tools
 from captain.systems.backups.pg_scratch import Server
 
 _MARGIN = 0.9
@@ -86,9 +86,12 @@ class BackupProbe(Probe):
     """Is there a fresh backup, and can it be read to its end?
 
     The newest backup is read whole, on disk or straight from the bucket, never kept: an archive of pg_dump goes
-    through pg_restore to /dev/null (its list of contents alone proves nothing: a cut archive still has it), a text
-    dump must end with the line that says it is complete, gzip, bzip2, xz and zstd must end properly, an SQLite file
-    must pass its integrity check, and a SHA-256 in a file beside it (`.sha256`) or in the object's metadata must fit.
+    through pg_restore, whose SQL is thrown away (its list of contents alone proves nothing: a cut archive still has
+    it), a text dump must end with the line that says it is complete, gzip, bzip2, xz and zstd must end properly, an
+    SQLite file must pass its integrity check, and a SHA-256 in a file beside it (`.sha256`) or in the object's
+    metadata must fit. Where data is not compressed, as in a text, with `-Ft` or `-Z0`, nothing guards it: a hole of
+    NUL bytes is seen there, other changed bytes only where a SHA-256 was written down.
+
     `valid` is left out where captain cannot tell: for what is encrypted, of another format or without its comments.
     There `sha256_match` says that it is what was written, and `unpacked` that its packing is whole; neither says that
     whatever wrote it came to its end.
@@ -347,7 +350,7 @@ expect: ['valid', 'newest_age <= duration("26h")', 'size_ratio >= 0.5 && size_ra
         if self.verify == "none":
             return
         name = safe(newest.key, 200)
-        tools = Tools(ctx.environ, end, ("--list",) if self.verify == "list" else ("--file=/dev/null",))
+        tools = Tools(ctx.environ, end, ("--list",) if self.verify == "list" else READ)
         try:
             async with asyncio.timeout_at(None if self.verify == "restore" else end):
                 digest = await told_digest(place, newest) or (told or "").lower() or None

@@ -21,7 +21,7 @@ from pydantic import ValidationError
 from captain.errors import ProbeError
 from captain.measurement import Verdict
 from captain.probes.backup import BackupProbe
-from tests.dumps import Dumps, packed, rested
+from tests.dumps import DATABASE, Dumps, packed, rested
 from tests.mariadb_server import Mariadb
 from tests.postgres_server import program
 from tests.probes.backup_asking import ask, verdict
@@ -70,6 +70,27 @@ async def test_f15_pg_restore_takes_a_tar_that_is_cut_and_captain_does_not(dumps
     found = await ask(tmp_path, path="cut.tar", engine="postgres")
     assert verdict(found) is Verdict.FAIL
     assert any("does not reach its end" in note for note in found.notes)
+
+
+@pytest.mark.parametrize("options", [["-Fc", "-Z0"], ["-Ft"], ["-Fd", "-Z0"], ["-Fp"]])
+async def test_a_hole_in_data_that_is_not_compressed_is_seen(dumps: Dumps, tmp_path: Path, options: list[str]) -> None:
+    torn = tmp_path / "torn.dump"
+    command = [program("pg_dump"), *options, "-f", str(torn), dumps.server.dsn("app", DATABASE)]
+    subprocess.run(command, check=True, timeout=60)
+    rested(torn)
+    assert verdict(await ask(tmp_path, path="torn.dump", engine="postgres")) is Verdict.PASS
+    file = max(torn.glob("*.dat"), key=lambda path: path.stat().st_size) if torn.is_dir() else torn
+    data = bytearray(file.read_bytes())
+    at = data.index(hashlib.md5(b"4000").hexdigest().encode(), len(data) // 4)
+    data[at : at + 200] = bytes(200)
+    file.write_bytes(data)
+    rested(torn)
+    if options[0] != "-Fp":
+        run = subprocess.run([program("pg_restore"), "--file=/dev/null", torn], check=False)
+        assert run.returncode == 0, "pg_restore itself takes it"
+    found = await ask(tmp_path, path="torn.dump", engine="postgres")
+    assert found.observed["valid"] is False and verdict(found) is Verdict.FAIL
+    assert any("NUL bytes" in note for note in found.notes)
 
 
 @pytest.mark.parametrize("format_", ["text", "cluster"])

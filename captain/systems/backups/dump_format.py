@@ -18,6 +18,9 @@ TEXT, CLUSTER, MYSQL = "postgres text", "postgres cluster text", "mysql text"
 SQLITE, PLAIN_TAR = "sqlite", "tar"
 ENCRYPTED, UNKNOWN, EMPTY = "encrypted", "unknown", "empty"
 
+TORN = "its SQL holds NUL bytes, which no dump has: a part of it was never written"
+"""What a disk that was full or lost its power leaves behind."""
+
 ARCHIVES = (CUSTOM, TAR, FOLDER)
 TEXTS = (TEXT, CLUSTER, MYSQL)
 _ENGINES: dict[str, Engine] = {

@@ -57,7 +57,7 @@ class Layer(Protocol):
 
 
 class Text:
-    """A dump of SQL: what counts is the line at its end."""
+    """A dump of SQL: what counts is the line at its end, and that no NUL byte stands before it."""
 
     def __init__(self, reading: Reading) -> None:
         self._reading = reading
@@ -65,6 +65,8 @@ class Text:
         self._tail = b""
 
     async def feed(self, data: bytes) -> None:
+        if b"\0" in data:
+            raise Unreadable(formats.TORN)
         self._head += data[: formats.HEAD - len(self._head)]
         self._tail = (self._tail + data[-formats.TAIL :])[-formats.TAIL :]
 
