@@ -92,7 +92,8 @@ class BackupProbe(Probe):
     metadata must fit. Where data is not compressed, as in a text, with `-Ft` or `-Z0`, nothing guards it: a hole of
     NUL bytes is seen there, other changed bytes only where a SHA-256 was written down.
 
-    `valid` is left out where captain cannot tell: for what is encrypted, of another format or without its comments.
+    `valid` is left out where captain cannot tell: for what is encrypted, of another format or without its comments,
+    and for an SQLite file in WAL mode, which is whole without the newest changes in its `-wal` as well.
     There `sha256_match` says that it is what was written, and `unpacked` that its packing is whole; neither says that
     whatever wrote it came to its end.
 

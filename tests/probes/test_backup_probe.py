@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
 import hashlib
 import json
@@ -264,6 +265,24 @@ async def test_an_sqlite_file_passes_its_integrity_check_or_fails(tmp_path: Path
     assert verdict(await ask(tmp_path, path="*.sqlite", engine="sqlite")) is Verdict.FAIL
     put(tmp_path, "a.sqlite", bytes(data[: len(data) // 2]))
     assert verdict(await ask(tmp_path, path="*.sqlite", engine="sqlite")) is Verdict.FAIL
+
+
+async def test_an_sqlite_file_copied_without_its_wal_is_not_called_whole(tmp_path: Path) -> None:
+    live, copy = tmp_path / "live.db", tmp_path / "copy.sqlite"
+    with contextlib.closing(sqlite3.connect(live)) as connection:
+        connection.execute("pragma journal_mode = wal")
+        connection.execute("create table orders (id integer)")
+        connection.execute("pragma wal_checkpoint(truncate)")
+        connection.executemany("insert into orders values (?)", [(number,) for number in range(5000)])
+        connection.commit()
+        shutil.copy(live, copy)
+        connection.execute("vacuum into ?", [str(tmp_path / "vacuumed.sqlite")])
+    rested(copy)
+    rested(tmp_path / "vacuumed.sqlite")
+    found = await ask(tmp_path, path="copy.sqlite", engine="sqlite")
+    assert "valid" not in found.observed and "tables" not in found.observed
+    assert "-wal file that was not copied" in str(found.observed["trouble"]) and verdict(found) is Verdict.UNKNOWN
+    assert (await ask(tmp_path, path="vacuumed.sqlite", engine="sqlite")).observed["valid"] is True
 
 
 async def test_a_missing_tool_leaves_out_what_it_would_say(dumps: Dumps) -> None:
