@@ -200,7 +200,9 @@ expect: ['valid', 'newest_age <= duration("26h")', 'size_ratio >= 0.5 && size_ra
         region: Annotated[str, "s3: where the bucket says it lies"]
         restore: Annotated[timedelta, "drill: time to restore it"]
         table_diff: Annotated[int, "drill: tables that did not come back; of the source with dsn_env, else of the dump"]
-        restored_rows_ratio: Annotated[float, "drill: the smallest share of rows of key_tables that came back"]
+        restored_rows_ratio: Annotated[
+            float, "drill: the smallest share of rows of key_tables that came back, of those with any"
+        ]
         cleaned_up: Annotated[bool, "drill: the scratch database is gone"]
 
     @model_validator(mode="after")

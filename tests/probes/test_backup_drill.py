@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 import signal
+import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,7 +19,7 @@ from captain.systems.backups.pg_scratch import Server, missing, rows_ratio
 from tests.cloud_server import ACCOUNT, BUCKET, TOKEN, Cloud
 from tests.dumps import DATABASE, ROWS, Dumps, rested
 from tests.hostile_server import HostileServer
-from tests.postgres_server import PASSWORD, Postgres, running_postgres
+from tests.postgres_server import PASSWORD, Postgres, program, running_postgres
 from tests.probes.backup_asking import ask, verdict
 from tests.s3_server import KEY_ID, SECRET, S3Server
 
@@ -88,6 +89,19 @@ async def test_the_source_is_compared_row_by_row_and_table_by_table(
     found = await drill(dumps, "custom", secrets, key_tables=("no_such",))
     assert "restored_rows_ratio" not in found.observed
     assert any("the source has no table no_such" in note for note in found.notes)
+
+
+async def test_nothing_restored_of_an_empty_source_is_no_restore(
+    dumps: Dumps, secrets: dict[str, str], postgres_database: str, tmp_path: Path
+) -> None:
+    dumps.server.run("create table orders (id int)", database=postgres_database, role="app")
+    secrets["SOURCE"] = dumps.server.dsn("app", postgres_database)
+    path = tmp_path / "empty.dump"
+    subprocess.run([program("pg_dump"), "-Fc", "-f", str(path), secrets["SOURCE"]], check=True, timeout=60)
+    found = await drill(dumps, rested(path), secrets, key_tables=("orders",))
+    assert found.observed["table_diff"] == 0 and "restored_rows_ratio" not in found.observed
+    assert verdict(found, *EXPECT) is Verdict.UNKNOWN
+    assert any("no rows to compare, the source has none in orders" in note for note in found.notes)
 
 
 async def test_without_a_source_the_dump_itself_says_what_must_come_back(dumps: Dumps, secrets: dict[str, str]) -> None:
@@ -238,7 +252,8 @@ async def test_a_server_that_dies_meanwhile_says_so_and_what_may_be_left(dumps: 
 def test_rows_and_tables_are_compared_by_what_the_source_has() -> None:
     assert rows_ratio({"a": 99, "b": 5}, {"a": 100, "b": 5}) == 0.99
     assert rows_ratio({"a": None}, {"a": 3}) == 0.0
-    assert rows_ratio({"a": 0}, {"a": 0}) == 1.0
+    assert rows_ratio({"a": 0}, {"a": 0}) is None, "nothing of nothing is no measurement"
+    assert rows_ratio({"a": 0, "b": 1}, {"a": 0, "b": 2}) == 0.5
     assert rows_ratio({}, {}) is None
     assert missing(["a", "extra"], ["a", "b"]) == ["b"]
 

@@ -200,5 +200,8 @@ async def _compare(
     unknown = [table for table, count in wanted.items() if count is None]
     if unknown:
         done.notes.append(f"the source has no table {safe(', '.join(unknown), 300)}: check `key_tables`")
-    elif (ratio := rows_ratio(counts, wanted)) is not None:
+        return
+    if empty := [table for table, count in wanted.items() if count == 0]:
+        done.notes.append(f"no rows to compare, the source has none in {safe(', '.join(empty), 300)}")
+    if (ratio := rows_ratio(counts, wanted)) is not None:
         done.observed["restored_rows_ratio"] = ratio

@@ -183,11 +183,8 @@ async def same(one: Connection, other: Connection) -> bool:
 
 
 def rows_ratio(restored: Mapping[str, int | None], source: Mapping[str, int | None]) -> float | None:
-    """The smallest share of rows that came back; None where there is nothing to compare."""
-    ratios = [
-        1.0 if not count else (restored.get(table) or 0) / count for table, count in source.items() if count is not None
-    ]
-    return min(ratios, default=None)
+    """The smallest share of rows that came back, of tables that have any; None where there is nothing to compare."""
+    return min(((restored.get(table) or 0) / count for table, count in source.items() if count), default=None)
 
 
 def missing(restored: Iterable[str], source: Iterable[str]) -> list[str]:
