@@ -9,7 +9,7 @@ import shlex
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Annotated, ClassVar, Literal, TypedDict
+from typing import Annotated, Any, ClassVar, Literal, TypedDict
 
 from pydantic import AfterValidator, Field, model_validator
 
@@ -162,7 +162,7 @@ expect: ['valid', 'newest_age <= duration("26h")', 'size_ratio >= 0.5 && size_ra
     env: Mapping[EnvName, Text] = Field(default_factory=dict)
     """command: variables it is given; may hold `${{ secrets.NAME }}`."""
     engine: Literal["postgres", "mysql", "sqlite", "file"] = "file"
-    """Whose dump it must be; `file` takes any."""
+    """Whose dump it must be; `file` takes any, the others expect `tables > 0` too, where you say nothing."""
     verify: Literal["none", "list", "read", "restore"] = "read"
     """How far the newest is looked into. `list` reads only its beginning, which never makes it valid; with source
     command nothing is read."""
@@ -193,7 +193,7 @@ expect: ['valid', 'newest_age <= duration("26h")', 'size_ratio >= 0.5 && size_ra
         format: Annotated[str, 'what it is, as in "postgres custom" or "postgres text in gzip"']
         sha256: Annotated[str, "its digest, where all of it was read"]
         sha256_match: Annotated[bool, "its digest is the one in the file beside it or in its metadata"]
-        tables: Annotated[int, "tables in an archive of pg_dump, an SQLite file or a restored database"]
+        tables: Annotated[int, "tables in a dump of SQL or of pg_dump, an SQLite file or a restored database"]
         encrypted: Annotated[bool, "s3, azure: the newest is encrypted by the server, as it says"]
         versioned: Annotated[bool, "s3, gcs: the bucket keeps old versions"]
         public: Annotated[bool, "in a store: without a key the bucket can be listed or the newest read, from here"]
@@ -204,6 +204,12 @@ expect: ['valid', 'newest_age <= duration("26h")', 'size_ratio >= 0.5 && size_ra
             float, "drill: the smallest share of rows of key_tables that came back, of those with any"
         ]
         cleaned_up: Annotated[bool, "drill: the scratch database is gone"]
+
+    @classmethod
+    def expects(cls, params: Mapping[str, Any]) -> tuple[str, ...]:
+        # A dump of an empty database is as whole as any.
+        known = params.get("engine", "file") != "file"
+        return (*cls.default_expect, "tables > 0") if known else cls.default_expect
 
     @model_validator(mode="after")
     def _fitting(self) -> BackupProbe:

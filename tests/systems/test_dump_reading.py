@@ -56,6 +56,14 @@ async def test_a_dump_of_mysql_that_says_it_completed_is_whole(head: bytes, piec
     assert (found.format, found.intact, found.why) == (MYSQL, True, "")
 
 
+@pytest.mark.parametrize("piece", [1, 7, 10**6])
+async def test_tables_of_a_dump_of_sql_are_counted_over_the_edges_of_pieces(piece: int) -> None:
+    table = b"--\n-- Table structure for table `orders`\n--\n"
+    data = b"INSERT INTO `t` VALUES ('" + b"x" * 3000 + b"-- Table structure for table `no`');\n"
+    assert (await read(MYSQL_HEAD + table + data + table + MYSQL_END, piece=piece)).tables == 2
+    assert (await read(MYSQL_HEAD + data + MYSQL_END, piece=piece)).tables == 0
+
+
 async def test_a_dump_of_mysql_that_stops_is_not() -> None:
     for cut in (len(MYSQL_END), 20, len(MYSQL_END) + 500):
         found = await read((MYSQL_HEAD + ROWS + MYSQL_END)[:-cut])
