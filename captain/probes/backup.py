@@ -132,7 +132,7 @@ expect: ['valid', 'newest_age <= duration("26h")', 'size_ratio >= 0.5 && size_ra
     path: Annotated[Text, AfterValidator(_pattern)] | None = None
     """file: a folder, or a pattern such as `/var/backups/*/shop-*.dump`, relative to the folder of captain.yaml."""
     prefix: Annotated[Text, AfterValidator(_prefix)] | None = None
-    """s3, gcs, azure: BUCKET/KEY-PREFIX, CONTAINER/KEY-PREFIX."""
+    """s3, gcs, azure: BUCKET/KEY-PREFIX, CONTAINER/KEY-PREFIX; a folder ends with /, as `shop/pg/`."""
     pattern: Text | None = None
     """Only backups whose last part of the name fits, as `*.dump`."""
     endpoint: Annotated[Text, AfterValidator(_endpoint)] | None = None
