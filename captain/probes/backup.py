@@ -380,8 +380,8 @@ expect: ['valid', 'newest_age <= duration("26h")', 'size_ratio >= 0.5 && size_ra
 
     async def _drilled(self, ctx: Context, place: Folder | Store, newest: Item, tools: Tools) -> Drill:
         scratch_name = self.scratch_dsn_env or ""
-        scratch = Server(ctx.secret(scratch_name), scratch_name)
-        source = None if self.dsn_env is None else Server(ctx.secret(self.dsn_env), self.dsn_env)
+        scratch = Server(ctx.secret(scratch_name), scratch_name, ctx.root)
+        source = None if self.dsn_env is None else Server(ctx.secret(self.dsn_env), self.dsn_env, ctx.root)
         return await drill(
             place, newest, tools, ctx.blocking, scratch=scratch, source=source, key_tables=self.key_tables
         )

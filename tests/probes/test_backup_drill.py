@@ -145,6 +145,47 @@ async def test_a_role_that_may_not_create_databases_is_unknown(dumps: Dumps, sec
     assert raised.value.fault != "subject"
 
 
+async def test_what_the_machine_has_set_for_libpq_changes_no_drill(
+    dumps: Dumps, secrets: dict[str, str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    hostile = {
+        "PGHOST": "127.0.0.2",
+        "PGHOSTADDR": "127.0.0.2",
+        "PGPORT": "1",
+        "PGDATABASE": "nowhere",
+        "PGUSER": "postgres",
+        "PGPASSWORD": PASSWORD,
+        "PGSSLMODE": "verify-full",
+        "PGSSLROOTCERT": str(tmp_path / "none.crt"),
+        "PGOPTIONS": "-c default_transaction_read_only=on",
+        "PGREQUIREAUTH": "none",
+        "PGTARGETSESSIONATTRS": "standby",
+        "PGCHANNELBINDING": "require",
+        "PGCLIENTENCODING": "LATIN1",
+    }
+    for name, value in hostile.items():
+        monkeypatch.setenv(name, value)
+    found = await drill(dumps, "custom", secrets, key_tables=("orders",))
+    assert verdict(found, *EXPECT) is Verdict.PASS, found.notes
+
+
+@pytest.mark.parametrize("lacks", ["password", "user"])
+async def test_a_password_or_role_that_only_the_machine_has_opens_no_server(
+    dumps: Dumps, secrets: dict[str, str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, lacks: str
+) -> None:
+    passfile = tmp_path / "pgpass"
+    passfile.write_text(f"*:*:*:*:{PASSWORD}\n")
+    passfile.chmod(0o600)
+    for name, value in {"PGUSER": "driller", "PGPASSWORD": PASSWORD, "PGPASSFILE": str(passfile)}.items():
+        monkeypatch.setenv(name, value)
+    server = secrets["SCRATCH"].partition("@")[2]
+    secrets["SCRATCH"] = f"postgresql://{'driller@' if lacks == 'password' else ''}{server}"
+    assert PASSWORD not in secrets["SCRATCH"]
+    with pytest.raises(ProbeError, match=r"no password supplied|names no user") as raised:
+        await drill(dumps, "custom", secrets)
+    assert "SCRATCH" in f"{raised.value.message} {raised.value.hint}" and raised.value.fault != "subject"
+
+
 async def test_a_wrong_password_is_unknown_and_shown_nowhere(dumps: Dumps, secrets: dict[str, str]) -> None:
     secrets["SCRATCH"] = secrets["SCRATCH"].replace("driller:", "driller:wr0ng")
     with pytest.raises(ProbeError, match="password authentication failed") as raised:
@@ -156,7 +197,7 @@ async def test_a_wrong_password_is_unknown_and_shown_nowhere(dumps: Dumps, secre
 @pytest.mark.parametrize("dsn", ["host=a,b", "postgresql://u:planted@h:notaport/x", "planted"])
 def test_a_string_that_is_none_is_not_repeated(dsn: str) -> None:
     with pytest.raises(ProbeError, match="SCRATCH") as raised:
-        Server(dsn, "SCRATCH")
+        Server(dsn, "SCRATCH", Path("/"))
     assert "planted" not in f"{raised.value.message} {raised.value.hint}"
 
 
