@@ -20,9 +20,8 @@ from captain.http import refused_url
 from captain.measurement import Measurement, Value
 from captain.probes import TEXT, Context, Probe, Safety, probe
 from captain.safe import safe
-from captain.systems.backups.check import Drill, drill, read, settle, told_digest
+from captain.systems.backups.check import Drill, drill, read, seen_in, told_digest
 from captain.systems.backups.cloud import APIS, Names, access, address
-from captain.systems.backups.dump_layers import Reading
 from captain.systems.backups.folder import Folder
 from captain.systems.backups.listing import Item, Listing, sort_out, summary
 from captain.systems.backups.object_store import NOBODY, Access, Store, Where
@@ -387,18 +386,8 @@ expect: ['valid', 'newest_age <= duration("26h")', 'size_ratio >= 0.5 && size_ra
         )
 
     def _settle(self, done: Drill, digest: str | None, name: str, observed: dict[str, Value], notes: list[str]) -> None:
-        found: Reading = done.reading
-        valid, why, fits = settle(found, digest, self.engine)
-        known: dict[str, Value] = {
-            "valid": valid,
-            "format": f"{found.format}{f' in {found.packed}' if found.packed else ''}" if found.format else None,
-            "sha256": found.sha256 or None,
-            "sha256_match": fits,
-            "unpacked": found.unpacked,
-            "tables": found.tables,
-        }
-        observed |= {key: value for key, value in known.items() if value is not None}
-        observed |= done.observed
+        seen, why = seen_in(done.reading, digest, self.engine)
+        observed |= seen | done.observed
         if why:
             _tell(why, name, observed, notes)
         notes += done.notes
