@@ -9,7 +9,7 @@ import shlex
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Annotated, ClassVar, Literal, TypedDict
+from typing import Annotated, Any, ClassVar, Literal, TypedDict
 
 from pydantic import AfterValidator, Field, model_validator
 
@@ -20,13 +20,12 @@ from captain.http import refused_url
 from captain.measurement import Measurement, Value
 from captain.probes import TEXT, Context, Probe, Safety, probe
 from captain.safe import safe
-from captain.systems.backups.check import Drill, drill, read, settle, told_digest
+from captain.systems.backups.check import Drill, drill, read, seen_in, told_digest
 from captain.systems.backups.cloud import APIS, Names, access, address
-from captain.systems.backups.dump_layers import Reading
 from captain.systems.backups.folder import Folder
 from captain.systems.backups.listing import Item, Listing, sort_out, summary
 from captain.systems.backups.object_store import NOBODY, Access, Store, Where
-from captain.systems.backups.pg_archive import Tools
+from captain.systems.backups.pg_archive import READ, Tools
 from captain.systems.backups.pg_scratch import Server
 
 _MARGIN = 0.9
@@ -86,10 +85,14 @@ class BackupProbe(Probe):
     """Is there a fresh backup, and can it be read to its end?
 
     The newest backup is read whole, on disk or straight from the bucket, never kept: an archive of pg_dump goes
-    through pg_restore to /dev/null (its list of contents alone proves nothing: a cut archive still has it), a text
-    dump must end with the line that says it is complete, gzip, bzip2, xz and zstd must end properly, an SQLite file
-    must pass its integrity check, and a SHA-256 in a file beside it (`.sha256`) or in the object's metadata must fit.
-    `valid` is left out where captain cannot tell: for what is encrypted, of another format or without its comments.
+    through pg_restore, whose SQL is thrown away (its list of contents alone proves nothing: a cut archive still has
+    it), a text dump must end with the line that says it is complete, gzip, bzip2, xz and zstd must end properly, an
+    SQLite file must pass its integrity check, and a SHA-256 in a file beside it (`.sha256`) or in the object's
+    metadata must fit. Where data is not compressed, as in a text, with `-Ft` or `-Z0`, nothing guards it: a hole of
+    NUL bytes is seen there, other changed bytes only where a SHA-256 was written down.
+
+    `valid` is left out where captain cannot tell: for what is encrypted, of another format or without its comments,
+    and for an SQLite file in WAL mode, which is whole without the newest changes in its `-wal` as well.
     There `sha256_match` says that it is what was written, and `unpacked` that its packing is whole; neither says that
     whatever wrote it came to its end.
 
@@ -128,7 +131,7 @@ expect: ['valid', 'newest_age <= duration("26h")', 'size_ratio >= 0.5 && size_ra
     path: Annotated[Text, AfterValidator(_pattern)] | None = None
     """file: a folder, or a pattern such as `/var/backups/*/shop-*.dump`, relative to the folder of captain.yaml."""
     prefix: Annotated[Text, AfterValidator(_prefix)] | None = None
-    """s3, gcs, azure: BUCKET/KEY-PREFIX, CONTAINER/KEY-PREFIX."""
+    """s3, gcs, azure: BUCKET/KEY-PREFIX, CONTAINER/KEY-PREFIX; a folder ends with /, as `shop/pg/`."""
     pattern: Text | None = None
     """Only backups whose last part of the name fits, as `*.dump`."""
     endpoint: Annotated[Text, AfterValidator(_endpoint)] | None = None
@@ -158,7 +161,7 @@ expect: ['valid', 'newest_age <= duration("26h")', 'size_ratio >= 0.5 && size_ra
     env: Mapping[EnvName, Text] = Field(default_factory=dict)
     """command: variables it is given; may hold `${{ secrets.NAME }}`."""
     engine: Literal["postgres", "mysql", "sqlite", "file"] = "file"
-    """Whose dump it must be; `file` takes any."""
+    """Whose dump it must be; `file` takes any, the others expect `tables > 0` too, where you say nothing."""
     verify: Literal["none", "list", "read", "restore"] = "read"
     """How far the newest is looked into. `list` reads only its beginning, which never makes it valid; with source
     command nothing is read."""
@@ -189,15 +192,23 @@ expect: ['valid', 'newest_age <= duration("26h")', 'size_ratio >= 0.5 && size_ra
         format: Annotated[str, 'what it is, as in "postgres custom" or "postgres text in gzip"']
         sha256: Annotated[str, "its digest, where all of it was read"]
         sha256_match: Annotated[bool, "its digest is the one in the file beside it or in its metadata"]
-        tables: Annotated[int, "tables in an archive of pg_dump, an SQLite file or a restored database"]
+        tables: Annotated[int, "tables in a dump of SQL or of pg_dump, an SQLite file or a restored database"]
         encrypted: Annotated[bool, "s3, azure: the newest is encrypted by the server, as it says"]
         versioned: Annotated[bool, "s3, gcs: the bucket keeps old versions"]
         public: Annotated[bool, "in a store: without a key the bucket can be listed or the newest read, from here"]
         region: Annotated[str, "s3: where the bucket says it lies"]
         restore: Annotated[timedelta, "drill: time to restore it"]
         table_diff: Annotated[int, "drill: tables that did not come back; of the source with dsn_env, else of the dump"]
-        restored_rows_ratio: Annotated[float, "drill: the smallest share of rows of key_tables that came back"]
+        restored_rows_ratio: Annotated[
+            float, "drill: the smallest share of rows of key_tables that came back, of those with any"
+        ]
         cleaned_up: Annotated[bool, "drill: the scratch database is gone"]
+
+    @classmethod
+    def expects(cls, params: Mapping[str, Any]) -> tuple[str, ...]:
+        # A dump of an empty database is as whole as any.
+        known = params.get("engine", "file") != "file"
+        return (*cls.default_expect, "tables > 0") if known else cls.default_expect
 
     @model_validator(mode="after")
     def _fitting(self) -> BackupProbe:
@@ -353,7 +364,7 @@ expect: ['valid', 'newest_age <= duration("26h")', 'size_ratio >= 0.5 && size_ra
         if self.verify == "none":
             return
         name = safe(newest.key, 200)
-        tools = Tools(ctx.environ, end, ("--list",) if self.verify == "list" else ("--file=/dev/null",))
+        tools = Tools(ctx.environ, end, ("--list",) if self.verify == "list" else READ)
         try:
             async with asyncio.timeout_at(None if self.verify == "restore" else end):
                 digest = await told_digest(place, newest) or (told or "").lower() or None
@@ -374,25 +385,15 @@ expect: ['valid', 'newest_age <= duration("26h")', 'size_ratio >= 0.5 && size_ra
 
     async def _drilled(self, ctx: Context, place: Folder | Store, newest: Item, tools: Tools) -> Drill:
         scratch_name = self.scratch_dsn_env or ""
-        scratch = Server(ctx.secret(scratch_name), scratch_name)
-        source = None if self.dsn_env is None else Server(ctx.secret(self.dsn_env), self.dsn_env)
+        scratch = Server(ctx.secret(scratch_name), scratch_name, ctx.root)
+        source = None if self.dsn_env is None else Server(ctx.secret(self.dsn_env), self.dsn_env, ctx.root)
         return await drill(
             place, newest, tools, ctx.blocking, scratch=scratch, source=source, key_tables=self.key_tables
         )
 
     def _settle(self, done: Drill, digest: str | None, name: str, observed: dict[str, Value], notes: list[str]) -> None:
-        found: Reading = done.reading
-        valid, why, fits = settle(found, digest, self.engine)
-        known: dict[str, Value] = {
-            "valid": valid,
-            "format": f"{found.format}{f' in {found.packed}' if found.packed else ''}" if found.format else None,
-            "sha256": found.sha256 or None,
-            "sha256_match": fits,
-            "unpacked": found.unpacked,
-            "tables": found.tables,
-        }
-        observed |= {key: value for key, value in known.items() if value is not None}
-        observed |= done.observed
+        seen, why = seen_in(done.reading, digest, self.engine)
+        observed |= seen | done.observed
         if why:
             _tell(why, name, observed, notes)
         notes += done.notes

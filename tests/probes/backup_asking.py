@@ -55,9 +55,9 @@ async def ask(
     return measurement
 
 
-def verdict(measurement: Measurement, *expect: str) -> Verdict:
-    """What a step with these conditions, or with none of its own, comes to."""
+def verdict(measurement: Measurement, *expect: str, engine: str = "file") -> Verdict:
+    """What a step with these conditions, or with none of its own for a dump of `engine`, comes to."""
     types = {name: one.type for name, one in observes(BackupProbe.Observes).items()}
     scope = Scope.of({"": types}, {}, ())
-    conditions = [compile_condition(one, scope) for one in expect or BackupProbe.default_expect]
+    conditions = [compile_condition(one, scope) for one in expect or BackupProbe.expects({"engine": engine})]
     return judge(conditions, (), activation({"": measurement.observed})).verdict

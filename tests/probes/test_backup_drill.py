@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 import signal
+import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,7 +19,7 @@ from captain.systems.backups.pg_scratch import Server, missing, rows_ratio
 from tests.cloud_server import ACCOUNT, BUCKET, TOKEN, Cloud
 from tests.dumps import DATABASE, ROWS, Dumps, rested
 from tests.hostile_server import HostileServer
-from tests.postgres_server import PASSWORD, Postgres, running_postgres
+from tests.postgres_server import PASSWORD, Postgres, program, running_postgres
 from tests.probes.backup_asking import ask, verdict
 from tests.s3_server import KEY_ID, SECRET, S3Server
 
@@ -90,6 +91,19 @@ async def test_the_source_is_compared_row_by_row_and_table_by_table(
     assert any("the source has no table no_such" in note for note in found.notes)
 
 
+async def test_nothing_restored_of_an_empty_source_is_no_restore(
+    dumps: Dumps, secrets: dict[str, str], postgres_database: str, tmp_path: Path
+) -> None:
+    dumps.server.run("create table orders (id int)", database=postgres_database, role="app")
+    secrets["SOURCE"] = dumps.server.dsn("app", postgres_database)
+    path = tmp_path / "empty.dump"
+    subprocess.run([program("pg_dump"), "-Fc", "-f", str(path), secrets["SOURCE"]], check=True, timeout=60)
+    found = await drill(dumps, rested(path), secrets, key_tables=("orders",))
+    assert found.observed["table_diff"] == 0 and "restored_rows_ratio" not in found.observed
+    assert verdict(found, *EXPECT) is Verdict.UNKNOWN
+    assert any("no rows to compare, the source has none in orders" in note for note in found.notes)
+
+
 async def test_without_a_source_the_dump_itself_says_what_must_come_back(dumps: Dumps, secrets: dict[str, str]) -> None:
     del secrets["SOURCE"]
     found = await drill(dumps, "custom", secrets, key_tables=("orders",))
@@ -131,6 +145,47 @@ async def test_a_role_that_may_not_create_databases_is_unknown(dumps: Dumps, sec
     assert raised.value.fault != "subject"
 
 
+async def test_what_the_machine_has_set_for_libpq_changes_no_drill(
+    dumps: Dumps, secrets: dict[str, str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    hostile = {
+        "PGHOST": "127.0.0.2",
+        "PGHOSTADDR": "127.0.0.2",
+        "PGPORT": "1",
+        "PGDATABASE": "nowhere",
+        "PGUSER": "postgres",
+        "PGPASSWORD": PASSWORD,
+        "PGSSLMODE": "verify-full",
+        "PGSSLROOTCERT": str(tmp_path / "none.crt"),
+        "PGOPTIONS": "-c default_transaction_read_only=on",
+        "PGREQUIREAUTH": "none",
+        "PGTARGETSESSIONATTRS": "standby",
+        "PGCHANNELBINDING": "require",
+        "PGCLIENTENCODING": "LATIN1",
+    }
+    for name, value in hostile.items():
+        monkeypatch.setenv(name, value)
+    found = await drill(dumps, "custom", secrets, key_tables=("orders",))
+    assert verdict(found, *EXPECT) is Verdict.PASS, found.notes
+
+
+@pytest.mark.parametrize("lacks", ["password", "user"])
+async def test_a_password_or_role_that_only_the_machine_has_opens_no_server(
+    dumps: Dumps, secrets: dict[str, str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, lacks: str
+) -> None:
+    passfile = tmp_path / "pgpass"
+    passfile.write_text(f"*:*:*:*:{PASSWORD}\n")
+    passfile.chmod(0o600)
+    for name, value in {"PGUSER": "driller", "PGPASSWORD": PASSWORD, "PGPASSFILE": str(passfile)}.items():
+        monkeypatch.setenv(name, value)
+    server = secrets["SCRATCH"].partition("@")[2]
+    secrets["SCRATCH"] = f"postgresql://{'driller@' if lacks == 'password' else ''}{server}"
+    assert PASSWORD not in secrets["SCRATCH"]
+    with pytest.raises(ProbeError, match=r"no password supplied|names no user") as raised:
+        await drill(dumps, "custom", secrets)
+    assert "SCRATCH" in f"{raised.value.message} {raised.value.hint}" and raised.value.fault != "subject"
+
+
 async def test_a_wrong_password_is_unknown_and_shown_nowhere(dumps: Dumps, secrets: dict[str, str]) -> None:
     secrets["SCRATCH"] = secrets["SCRATCH"].replace("driller:", "driller:wr0ng")
     with pytest.raises(ProbeError, match="password authentication failed") as raised:
@@ -142,7 +197,7 @@ async def test_a_wrong_password_is_unknown_and_shown_nowhere(dumps: Dumps, secre
 @pytest.mark.parametrize("dsn", ["host=a,b", "postgresql://u:planted@h:notaport/x", "planted"])
 def test_a_string_that_is_none_is_not_repeated(dsn: str) -> None:
     with pytest.raises(ProbeError, match="SCRATCH") as raised:
-        Server(dsn, "SCRATCH")
+        Server(dsn, "SCRATCH", Path("/"))
     assert "planted" not in f"{raised.value.message} {raised.value.hint}"
 
 
@@ -238,7 +293,8 @@ async def test_a_server_that_dies_meanwhile_says_so_and_what_may_be_left(dumps: 
 def test_rows_and_tables_are_compared_by_what_the_source_has() -> None:
     assert rows_ratio({"a": 99, "b": 5}, {"a": 100, "b": 5}) == 0.99
     assert rows_ratio({"a": None}, {"a": 3}) == 0.0
-    assert rows_ratio({"a": 0}, {"a": 0}) == 1.0
+    assert rows_ratio({"a": 0}, {"a": 0}) is None, "nothing of nothing is no measurement"
+    assert rows_ratio({"a": 0, "b": 1}, {"a": 0, "b": 2}) == 0.5
     assert rows_ratio({}, {}) is None
     assert missing(["a", "extra"], ["a", "b"]) == ["b"]
 

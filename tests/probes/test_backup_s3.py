@@ -172,6 +172,18 @@ async def test_nothing_below_a_prefix_fails_only_where_the_place_is_proven(s3_se
     assert "nor beside it" in refused.message
 
 
+async def test_a_prefix_that_means_another_folder_too_is_refused(s3_server: S3Server, dumps: Dumps) -> None:
+    bucket = s3_server.bucket()
+    s3_server.put(bucket, "db/shop-staging/2026.dump", dumps.path("custom").read_bytes())
+    for _ in range(2):
+        refused = await refusal(s3_server, f"{bucket}/db/shop")
+        assert refused.fault == "instrument" and "db/shop-staging/2026.dump too" in refused.message
+        assert f"write prefix: {bucket}/db/shop/, or {bucket}/db/shop-staging/" in str(refused.hint)
+        s3_server.put(bucket, "db/shop/2026.dump", dumps.path("custom").read_bytes())
+    assert (await look(s3_server, f"{bucket}/db/shop/")).observed["newest_key"] == "db/shop/2026.dump"
+    assert (await look(s3_server, f"{bucket}/db/shop-staging")).observed["count"] == 1
+
+
 async def test_a_folder_marker_is_no_backup(s3_server: S3Server) -> None:
     bucket = s3_server.bucket()
     s3_server.put(bucket, "pg/", b"")

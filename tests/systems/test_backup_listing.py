@@ -9,7 +9,7 @@ import pytest
 
 from captain.errors import ProbeError
 from captain.systems.backups.folder import unmounted
-from captain.systems.backups.listing import Item, longest_gap, sort_out, summary
+from captain.systems.backups.listing import Item, astray, longest_gap, sort_out, summary
 from captain.systems.backups.told import told
 
 NOW = datetime(2026, 11, 23, 4, 0, tzinfo=UTC)
@@ -134,3 +134,10 @@ def test_a_program_may_list_as_captain_asks_or_as_aws_prints() -> None:
 def test_a_list_that_says_less_is_none(text: str, why: str) -> None:
     with pytest.raises(ValueError, match=why):
         told(text)
+
+
+def test_a_folder_that_only_begins_like_the_prefix_is_another_one() -> None:
+    assert astray(["db/shop/1", "db/shop-1.dump", "db/shop"], "db/shop") is None
+    assert astray(["db/shop/1", "db/shop-test/1"], "db/shop") == "db/shop-test/1"
+    assert astray(["db/shop-test/1"], "db/shop-") == "db/shop-test/1"
+    assert astray(["db/shop/old/1"], "db/shop/") is None and astray(["a/b"], "") is None

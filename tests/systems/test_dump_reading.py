@@ -17,7 +17,9 @@ import pytest
 
 from captain.systems.backups.dump import Enough, Reader, Reading, Tools
 from captain.systems.backups.dump_format import CLUSTER, MYSQL, TEXT, complete, recognise
+from captain.systems.backups.pg_archive import READ
 from captain.systems.backups.tar_end import TarEnd
+from tests.dumps import packed as packed_by
 
 T = TypeVar("T")
 
@@ -34,7 +36,7 @@ async def in_a_thread(call: Callable[[], T], /) -> T:
 
 async def read(data: bytes, *arguments: str, piece: int = 1000, environ: dict[str, str] | None = None) -> Reading:
     end = asyncio.get_running_loop().time() + 20
-    tools = Tools(dict(os.environ) if environ is None else environ, end, arguments or ("--file=/dev/null",))
+    tools = Tools(dict(os.environ) if environ is None else environ, end, arguments or READ)
     reader = Reader(tools, in_a_thread)
     try:
         for at in range(0, len(data), piece):
@@ -54,10 +56,26 @@ async def test_a_dump_of_mysql_that_says_it_completed_is_whole(head: bytes, piec
     assert (found.format, found.intact, found.why) == (MYSQL, True, "")
 
 
+@pytest.mark.parametrize("piece", [1, 7, 10**6])
+async def test_tables_of_a_dump_of_sql_are_counted_over_the_edges_of_pieces(piece: int) -> None:
+    table = b"--\n-- Table structure for table `orders`\n--\n"
+    data = b"INSERT INTO `t` VALUES ('" + b"x" * 3000 + b"-- Table structure for table `no`');\n"
+    assert (await read(MYSQL_HEAD + table + data + table + MYSQL_END, piece=piece)).tables == 2
+    assert (await read(MYSQL_HEAD + data + MYSQL_END, piece=piece)).tables == 0
+
+
 async def test_a_dump_of_mysql_that_stops_is_not() -> None:
     for cut in (len(MYSQL_END), 20, len(MYSQL_END) + 500):
         found = await read((MYSQL_HEAD + ROWS + MYSQL_END)[:-cut])
         assert found.intact is False and "cut off" in found.why
+
+
+@pytest.mark.parametrize("piece", [1000, 10**7])
+async def test_a_dump_of_sql_with_a_hole_is_not_whole(piece: int) -> None:
+    for packing in ("gzip", "xz", "zstd", None):
+        torn = MYSQL_HEAD + ROWS[:3000] + b"\0" * 4096 + ROWS[3000:] + MYSQL_END
+        found = await read(torn if packing is None else packed_by(packing, torn), piece=piece)
+        assert found.intact is False and "NUL bytes" in found.why, packing
 
 
 async def test_a_dump_without_comments_cannot_be_judged() -> None:

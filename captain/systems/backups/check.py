@@ -91,6 +91,20 @@ def settle(found: Reading, digest: str | None, engine: formats.Engine) -> tuple[
     return intact, why, fits
 
 
+def seen_in(found: Reading, digest: str | None, engine: formats.Engine) -> tuple[dict[str, Value], str]:
+    """What reading a backup showed, without what is not known, and why it is not whole or that cannot be told."""
+    valid, why, fits = settle(found, digest, engine)
+    known: dict[str, Value] = {
+        "valid": valid,
+        "format": f"{found.format}{f' in {found.packed}' if found.packed else ''}" if found.format else None,
+        "sha256": found.sha256 or None,
+        "sha256_match": fits,
+        "unpacked": found.unpacked,
+        "tables": found.tables,
+    }
+    return {key: value for key, value in known.items() if value is not None}, why
+
+
 @dataclass(slots=True)
 class Drill:
     """What a restore into a scratch database showed."""
@@ -200,5 +214,8 @@ async def _compare(
     unknown = [table for table, count in wanted.items() if count is None]
     if unknown:
         done.notes.append(f"the source has no table {safe(', '.join(unknown), 300)}: check `key_tables`")
-    elif (ratio := rows_ratio(counts, wanted)) is not None:
+        return
+    if empty := [table for table, count in wanted.items() if count == 0]:
+        done.notes.append(f"no rows to compare, the source has none in {safe(', '.join(empty), 300)}")
+    if (ratio := rows_ratio(counts, wanted)) is not None:
         done.observed["restored_rows_ratio"] = ratio

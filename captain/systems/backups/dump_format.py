@@ -18,6 +18,9 @@ TEXT, CLUSTER, MYSQL = "postgres text", "postgres cluster text", "mysql text"
 SQLITE, PLAIN_TAR = "sqlite", "tar"
 ENCRYPTED, UNKNOWN, EMPTY = "encrypted", "unknown", "empty"
 
+TORN = "its SQL holds NUL bytes, which no dump has: a part of it was never written"
+"""What a disk that was full or lost its power leaves behind."""
+
 ARCHIVES = (CUSTOM, TAR, FOLDER)
 TEXTS = (TEXT, CLUSTER, MYSQL)
 _ENGINES: dict[str, Engine] = {
@@ -38,6 +41,8 @@ _LAST = {
     CLUSTER: re.compile(rb"-- PostgreSQL database cluster dump complete"),
     MYSQL: re.compile(rb"-- Dump completed( on [\d: -]+)?"),
 }
+_PG_TABLE = re.compile(rb"\n-- Name: [^\n]*; Type: TABLE; Schema: ")
+_MADE = {TEXT: _PG_TABLE, CLUSTER: _PG_TABLE, MYSQL: re.compile(rb"\n-- Table structure for table ")}
 _RESTRICT = re.compile(rb"^\\restrict (\w+)\r?$", re.MULTILINE)
 _UNRESTRICT = re.compile(rb"\\unrestrict (\w+)")
 
@@ -73,6 +78,11 @@ def recognise(head: bytes) -> str:
 def engine_of(format_: str) -> Engine | None:
     """Whose dump it is, None where it is nobody's that captain knows."""
     return _ENGINES.get(format_)
+
+
+def tables(lines: bytes, format_: str) -> int:
+    """How many tables lines of a text dump make, each with a line end before it, by the comments above them."""
+    return len(_MADE[format_].findall(lines))
 
 
 def complete(head: bytes, tail: bytes, format_: str) -> bool:

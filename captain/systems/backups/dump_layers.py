@@ -14,6 +14,8 @@ from captain.systems.backups.tar_end import TarEnd
 
 _PIECE = 1024 * 1024
 """Bytes that one step of unpacking may make."""
+_LINE = 1024
+"""Bytes kept of a line that goes on in the next piece."""
 _XZ_MEMORY = 256 * 1024 * 1024
 
 
@@ -57,21 +59,29 @@ class Layer(Protocol):
 
 
 class Text:
-    """A dump of SQL: what counts is the line at its end."""
+    """A dump of SQL: what counts is the line at its end, and that no NUL byte stands before it."""
 
     def __init__(self, reading: Reading) -> None:
         self._reading = reading
         self._head = b""
         self._tail = b""
+        self._line = b"\n"
+        self._tables = 0
 
     async def feed(self, data: bytes) -> None:
+        if b"\0" in data:
+            raise Unreadable(formats.TORN)
         self._head += data[: formats.HEAD - len(self._head)]
         self._tail = (self._tail + data[-formats.TAIL :])[-formats.TAIL :]
+        lines = self._line + data
+        end = lines.rfind(b"\n")
+        self._tables += formats.tables(lines[:end], self._reading.format)
+        self._line = lines[end : end + _LINE]
 
     async def end(self) -> None:
         if not formats.complete(self._head, self._tail, self._reading.format):
             raise Unreadable("it does not end with the line that says it is complete: it was cut off")
-        self._reading.intact = True
+        self._reading.intact, self._reading.tables = True, self._tables
 
     async def close(self) -> None:
         pass

@@ -53,6 +53,13 @@ class Sorted:
     unfinished: tuple[Item, ...]
 
 
+def astray(keys: Iterable[str], prefix: str) -> str | None:
+    """The first key in a folder that only begins like `prefix`: of `db/shop` not `db/shop/…` but `db/shop-test/…`."""
+    if not prefix or prefix.endswith("/"):
+        return None
+    return next((key for key in keys if not key.startswith(f"{prefix}/") and "/" in key[len(prefix) :]), None)
+
+
 def sort_out(items: Iterable[Item], pattern: str | None, settled: datetime | None) -> Sorted:
     """Take away digests, signatures, logs and what is still being written.
 

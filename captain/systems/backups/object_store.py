@@ -20,7 +20,7 @@ from captain.errors import Fault, ProbeError
 from captain.http import Reply, fetch
 from captain.measurement import Value
 from captain.safe import safe
-from captain.systems.backups.listing import MOST, Item, Listing
+from captain.systems.backups.listing import MOST, Item, Listing, astray
 from captain.systems.backups.sigv4 import path_text, query_text
 from captain.systems.backups.storage_xml import Page, texts
 
@@ -108,6 +108,14 @@ class Store:
     async def listing(self) -> Listing:
         """Every object below the prefix. Nothing there counts only where something lies beside it."""
         items, now = await self._below(self.where.prefix)
+        if (stray := astray((item.key for item in items), self.where.prefix)) is not None:
+            box, prefix = self.where.bucket, self.where.prefix
+            folder = stray[: stray.index("/", len(prefix)) + 1]
+            raise ProbeError(
+                f"prefix {safe(prefix, 200)} in {self._name} means {safe(stray, 200)} too: whose backups are meant?",
+                fault="instrument",
+                hint=f"write prefix: {safe(f'{box}/{prefix}/', 200)}, or {safe(f'{box}/{folder}', 200)}",
+            )
         if items or not self.where.prefix:
             return Listing(tuple(items), now)
         above, slash, _ = self.where.prefix.rstrip("/").rpartition("/")

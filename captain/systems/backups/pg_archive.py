@@ -1,6 +1,6 @@
 """pg_restore and zstd as readers of a stream: the layers of a dump that need a program. Knows no backup.
 
-pg_restore writes the SQL of an archive to /dev/null and so runs none of it, or, in a drill, into a scratch database.
+pg_restore writes the SQL of an archive into a pipe and so runs none of it, or, in a drill, into a scratch database.
 """
 
 from __future__ import annotations
@@ -17,11 +17,13 @@ from pathlib import Path
 from captain.effects.program import Finished, probe_environ, run_program
 from captain.errors import ProgramError
 from captain.safe import safe
-from captain.systems.backups.dump_format import TAR
+from captain.systems.backups.dump_format import TAR, TORN
 from captain.systems.backups.dump_layers import Enough, Layer, Reading, Unreadable
 from captain.systems.backups.pipe import Closed, FromProgram, ToProgram
 from captain.systems.backups.tar_end import TarEnd
 
+READ = ("--file=/dev/stdout",)
+"""Writes the SQL out; unlike `--file=-`, every pg_restore knows it."""
 _LIMIT = 4 * 1024 * 1024
 """Bytes kept of what pg_restore says: one line for each object of the archive."""
 _TABLE = re.compile(rb"^(?:pg_restore: creating TABLE \"|\d+; \d+ \d+ TABLE (?!DATA))", re.MULTILINE)
@@ -41,7 +43,7 @@ class Tools:
     """captain's own; the programs get a few names of it."""
     deadline: float
     """Of the loop's clock."""
-    arguments: tuple[str, ...] = ("--file=/dev/null",)
+    arguments: tuple[str, ...] = READ
     """`--list` reads the list of contents only, `--dbname=…` restores."""
     extra: Mapping[str, str] = field(default_factory=dict, repr=False)
     """Variables besides, which may hold a password."""
@@ -81,7 +83,8 @@ class Archive:
         self._reading = reading
         self._tools = tools
         self._tar = TarEnd() if reading.format == TAR else None
-        self._program = _Fed(tools, tools.restore())
+        self._sql = _Sql() if tools.arguments == READ else None
+        self._program = _Fed(tools, tools.restore(), None if self._sql is None else self._sql.pipe)
 
     async def feed(self, data: bytes) -> None:
         if self._tar is not None:
@@ -95,9 +98,38 @@ class Archive:
         if self._tar is not None and not self._tar.complete and not self._tools.lists:
             raise Unreadable("the tar archive does not reach its end: it was cut off")
         judge(self._reading, ended, self._tools)
+        if self._sql is not None:
+            await self._sql.end()
 
     async def close(self) -> None:
         await self._program.close()
+        if self._sql is not None:
+            await self._sql.close()
+
+
+class _Sql:
+    """What pg_restore writes, looked through for holes: data that is not compressed carries no checksum."""
+
+    def __init__(self) -> None:
+        self.pipe = FromProgram()
+        self._torn = False
+        self._looking = asyncio.ensure_future(self._look())
+
+    async def _look(self) -> None:
+        async for data in self.pipe.chunks():
+            self._torn = self._torn or b"\0" in data
+
+    async def end(self) -> None:
+        """The program ended. Raises Unreadable."""
+        await self._looking
+        if self._torn:
+            raise Unreadable(TORN)
+
+    async def close(self) -> None:
+        self._looking.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await self._looking
+        self.pipe.close()
 
 
 class Zstd:
@@ -183,14 +215,24 @@ class _Fed:
 
 async def read_folder(path: Path, reading: Reading, tools: Tools) -> None:
     """An archive of several files: pg_restore opens them itself."""
+    sql = _Sql() if tools.arguments == READ else None
     try:
-        ended: Finished | ProgramError = await tools.run(tools.restore("--format=directory", str(path)))
-    except ProgramError as error:
-        ended = error
-    try:
+        ended = await _run_folder(path, tools, None if sql is None else sql.pipe.end)
         judge(reading, ended, tools)
+        if sql is not None:
+            await sql.end()
     except Unreadable as error:
         reading.intact, reading.why = False, str(error)
+    finally:
+        if sql is not None:
+            await sql.close()
+
+
+async def _run_folder(path: Path, tools: Tools, stdout: int | None) -> Finished | ProgramError:
+    try:
+        return await tools.run(tools.restore("--format=directory", str(path)), stdout=stdout)
+    except ProgramError as error:
+        return error
 
 
 def judge(reading: Reading, ended: Finished | ProgramError, tools: Tools) -> None:

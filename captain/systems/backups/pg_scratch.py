@@ -9,12 +9,15 @@ import secrets
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from copy import copy
+from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from captain.errors import ProbeError
-from captain.safe import safe
 from captain.systems.relay import Relay, relay
+from captain.systems.sql.dsn import postgres_address
+from captain.systems.sql.postgres import conninfo, door
 
 if TYPE_CHECKING:
     from psycopg import AsyncConnection
@@ -22,6 +25,11 @@ if TYPE_CHECKING:
 PREFIX = "captain_scratch_"
 _RELAY = re.compile(r'^(connection failed: )?connection to server at "[^"]*"( \([^)]*\))?, port \d+ failed: ')
 _MOST_TABLES = 100_000
+_TOLD = (
+    *("host", "hostaddr", "port", "dbname", "user", "password", "connect_timeout"),
+    *("sslmode", "sslcert", "sslkey", "sslrootcert", "sslcrl", "gssencmode", "passfile"),
+)
+"""Options that programs are given. Of others their libpq, which may be older, has its own defaults."""
 _TABLES = f"""
 select format('%I.%I', n.nspname, c.relname) from pg_class c join pg_namespace n on n.oid = c.relnamespace
  where c.relkind in ('r', 'p') and n.nspname !~ '^pg_' and n.nspname <> 'information_schema' limit {_MOST_TABLES}"""
@@ -31,62 +39,52 @@ select pg_postmaster_start_time()::text, current_setting('port'),
 
 
 class Server:
-    """What a connection string leads to. The string itself is never shown."""
+    """What a connection string leads to, and nothing else of this machine. The string itself is never shown."""
 
-    def __init__(self, dsn: str, name: str) -> None:
-        """`name` is the secret that holds the string. Raises ProbeError where it is none."""
-        psycopg = _library()
+    def __init__(self, dsn: str, name: str, root: Path) -> None:
+        """`name` is the secret that holds the string; files that it names lie in `root`. Raises ProbeError."""
+        _library()
         self.name = name
-        try:
-            given = {key: str(value) for key, value in psycopg.conninfo.conninfo_to_dict(dsn).items() if value}
-        except psycopg.Error:
-            # libpq's own words repeat the string.
-            raise ProbeError(
-                f"{name} is no connection string of PostgreSQL", hint="postgresql://user:password@host:5432/database"
-            ) from None
-        self._given = given
-        self.host = given.get("hostaddr") or given.get("host") or "localhost"
-        self.port = given.get("port") or "5432"
-        self.database = given.get("dbname") or given.get("user") or "postgres"
-        if "," in self.host or not self.port.isdigit():
-            raise ProbeError(f"{name} names several servers; one belongs there")
-        self.shown = safe(f"{self.database} at {self.host}:{self.port}", 200)
+        self.address = postgres_address(dsn, name)
+        self._root = root
+
+    @property
+    def database(self) -> str:
+        return self.address.database
+
+    @property
+    def shown(self) -> str:
+        return self.address.where
 
     def at(self, database: str) -> Server:
         """The same server, another database."""
         made = copy(self)
-        made.database = database
-        made.shown = safe(f"{database} at {self.host}:{self.port}", 200)
+        made.address = replace(self.address, database=database)
         return made
 
     def variables(self) -> dict[str, str]:
         """The same for programs of PostgreSQL, whose arguments everybody on the machine may read."""
-        pq = _library().pq
-        names = {one.keyword.decode(): one.envvar.decode() for one in pq.Conninfo.get_defaults() if one.envvar}
-        wanted = {**self._given, "dbname": self.database, "host": self._given.get("host", self.host)}
-        made = {names[key]: value for key, value in wanted.items() if key in names}
-        return {"PGPASSFILE": "/dev/null/none", "PGCONNECT_TIMEOUT": "10", **made}
+        psycopg = _library()
+        address = self.address
+        given = psycopg.conninfo.conninfo_to_dict(conninfo(address, address.port, self._root))
+        given |= {"host": address.host, "hostaddr": address.reach, "connect_timeout": "10"}
+        names = {one.keyword.decode(): one.envvar.decode() for one in psycopg.pq.Conninfo.get_defaults() if one.envvar}
+        told = {*_TOLD, *address.options}
+        return {names[key]: str(value) for key, value in given.items() if key in names and key in told and value}
 
     @asynccontextmanager
     async def connected(self, timeout: timedelta, *, reads: bool = False) -> AsyncIterator[Connection]:
         """A connection whose errors are ProbeErrors; with `reads` it cannot change anything."""
         psycopg = _library()
         asked = f"PostgreSQL {self.shown}"
-        unix = self.host.startswith("/")
-        host = f"{self.host}/.s.PGSQL.{self.port}" if unix else self.host
-        async with relay(asked, host, int(self.port), timeout=timeout) as way:
-            options = {key: value for key, value in self._given.items() if key not in ("hostaddr", "options")}
-            # The name stays, so that a certificate is compared with it; the address is the relay's.
-            options |= {"host": "localhost" if unix else self.host, "hostaddr": "127.0.0.1", "dbname": self.database}
-            options |= {"port": str(await way.port()), "passfile": "/dev/null/none", "application_name": "captain"}
-            options |= {"client_encoding": "UTF8", "gssencmode": "disable"}
-            options |= {"sslmode": "disable"} if unix else {}
-            milliseconds = max(int(timeout.total_seconds() * 900), 1)
-            options["options"] = f"-c statement_timeout={milliseconds}"
-            if reads:
-                options["options"] += " -c default_transaction_read_only=on -c row_security=off"
+        options = f"-c statement_timeout={max(int(timeout.total_seconds() * 900), 1)}"
+        if reads:
+            options += " -c default_transaction_read_only=on -c row_security=off"
+        address = replace(self.address, options={**self.address.options, "options": options})
+        async with relay(asked, door(address), address.port, timeout=timeout) as way:
+            text = conninfo(address, await way.port(), self._root)
             try:
-                opened = await psycopg.AsyncConnection.connect(**options, autocommit=True)
+                opened = await psycopg.AsyncConnection.connect(text, autocommit=True)
             except psycopg.Error as error:
                 raise _explained(way, error, self.name) from error
             try:
@@ -183,11 +181,8 @@ async def same(one: Connection, other: Connection) -> bool:
 
 
 def rows_ratio(restored: Mapping[str, int | None], source: Mapping[str, int | None]) -> float | None:
-    """The smallest share of rows that came back; None where there is nothing to compare."""
-    ratios = [
-        1.0 if not count else (restored.get(table) or 0) / count for table, count in source.items() if count is not None
-    ]
-    return min(ratios, default=None)
+    """The smallest share of rows that came back, of tables that have any; None where there is nothing to compare."""
+    return min(((restored.get(table) or 0) / count for table, count in source.items() if count), default=None)
 
 
 def missing(restored: Iterable[str], source: Iterable[str]) -> list[str]:

@@ -136,7 +136,7 @@ async def ask_postgres(
     """
     deadline = time.monotonic() + timeout.total_seconds()
 
-    async with relay(asked, _door(address), address.port, timeout=timeout) as way:
+    async with relay(asked, door(address), address.port, timeout=timeout) as way:
         port = await way.port()
 
         def talk() -> T:
@@ -170,7 +170,7 @@ async def plain_is_refused(
                 return True
             return False if "password" in error.words else None
 
-    async with relay(asked, _door(address), address.port, timeout=timeout) as way:
+    async with relay(asked, door(address), address.port, timeout=timeout) as way:
         port = await way.port()
         found = await blocking(lambda: knock(port))
         if way.why is not None:
@@ -240,7 +240,8 @@ def conninfo(address: Address, port: int, root: Path) -> str:
     return make_conninfo("", **options)
 
 
-def _door(address: Address) -> str:
+def door(address: Address) -> str:
+    """Where the relay knocks: the address or host, or the path of the unix socket."""
     if address.host.startswith("/"):
         return f"{address.host.rstrip('/')}/.s.PGSQL.{address.port}"
     return address.reach or address.host
