@@ -126,7 +126,8 @@ class Detail:
         if found.state == "running" and found.attempt is not None:
             pieces.append(self._say(f"since {found.attempt.intent.at:%H:%M:%S}", "muted"))
         elif result is not None:
-            pieces.append(self._say(f"{age(result.at, self.moment.view.now)} ago", "muted"))
+            before = f"before: {result.verdict} " if found.state == "measuring" else ""
+            pieces.append(self._say(f"{before}{age(result.at, self.moment.view.now)} ago", "muted"))
             pieces.append(self._say(took(result.event.data["duration_ms"]), "muted"))
             if result.attempts > 1:
                 pieces.append(self._say(f"try {result.attempts}{self._tries()}", "muted"))
@@ -147,6 +148,8 @@ class Detail:
         if found.state == "running" or (found.waits and result is None and found.rejected is None):
             return
         if found.state in ("todo", "measuring") and result is None and not self.step.unmeasured:
+            return
+        if result is not None and result.conditions and found.state == "measuring":
             return
         if result is not None and result.conditions and found.verdict is Verdict.PASS and found.state == "measured":
             return
@@ -207,8 +210,9 @@ class Detail:
             return
         wide = min(max([EXPECT, *(len(one[1]) + 2 for one in shown)]), max(12, (self.width - LABEL - 4) * 3 // 5))
         first = "expect"
+        heading = "before" if self.found.state == "measuring" else "actual"
         if any(one[2] for one in shown):
-            head = Content.assemble(cell(self._say("expect", "muted"), wide), self._say("actual", "muted"))
+            head = Content.assemble(cell(self._say("expect", "muted"), wide), self._say(heading, "muted"))
             yield self._fact("", head)
             first = ""
         for role, text, verdict, resolved in shown:
@@ -222,6 +226,10 @@ class Detail:
         mark = verdict_mark(verdict)
         role: Role = "wrong" if verdict == "fail" else "warning" if verdict == "unknown" else "plain"
         seen = whole(actual(text, resolved), self.width - LABEL - wide - 2)
+        if self.found.state == "measuring":
+            # What held before may not hold now: nothing of it is loud, and nothing of it is green.
+            value = Content.assemble(cell(self._say(text, "muted"), wide), self._say(seen, "muted"))
+            return self._fact(label, value, self._say(mark.glyph, "dim"))
         value = Content.assemble(cell(self._say(text), wide), self._say(seen, role))
         return self._fact(label, value, self._say(mark.glyph, "wrong" if verdict == "fail" else mark.role))
 
