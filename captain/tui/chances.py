@@ -10,7 +10,7 @@ from captain.tui.keys import RUN
 from captain.tui.moment import Moment, yours
 
 if TYPE_CHECKING:
-    from captain.checklist import Step
+    from captain.checklist import Section, Step
 
 OPENING = "the run is still being opened"
 
@@ -115,7 +115,8 @@ def chosen(moment: Moment | None, step_id: str | None, dimmed: dict[str, str]) -
             return "run.measure" if by_hand(step) else "run.sign"
         wrong = next_problem(moment, step_id, 1) if "run.next_problem" not in dimmed else None
         if status.state == "todo" and "run.measure" not in dimmed and not _wrong(moment, wrong):
-            return "run.measure"
+            many = "run.measure_section" not in dimmed and _to_measure(moment, section) > 1
+            return "run.measure_section" if many else "run.measure"
     if "run.next_problem" not in dimmed:
         return "run.next_problem"
     if "run.measure" not in dimmed and found is not None and not moment.statuses[found[1].id].counts:
@@ -149,6 +150,14 @@ def _in_need(moment: Moment) -> list[list[str]]:
     if wrong or rest:
         return [wrong, rest]
     return [[step.id for _, step, _ in moment.steps() if moment.problem(step)]]
+
+
+def _to_measure(moment: Moment, section: Section) -> int:
+    """How many steps of a section one key would measure for the first time."""
+    return sum(
+        moment.statuses[step.id].state == "todo" and not step.unmeasured and allowed.measure(moment.view, step) is None
+        for step in section.steps
+    )
 
 
 def _wrong(moment: Moment, step_id: str | None) -> bool:
