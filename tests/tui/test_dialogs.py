@@ -357,8 +357,20 @@ async def test_without_a_way_back_the_words_and_a_reason_are_needed() -> None:
 async def test_a_no_go_after_the_deployment_offers_what_can_be_done() -> None:
     found = await answer(ALL["gate-post"](), *"no", "ctrl+s")
     assert found == GateChoice("post", "no_go", "no", None, None, "roll_back")
-    found = await answer(ALL["gate-post"](), "shift+tab", "right", "right", "ctrl+s")
-    assert found == GateChoice("post", "no_go", "", None, None, "leave")
+    found = await answer(ALL["gate-post"](), *"no", "shift+tab", "right", "right", "ctrl+s")
+    assert found == GateChoice("post", "no_go", "no", None, None, "leave")
+
+
+async def test_a_no_go_needs_a_note_and_says_so_before_it_is_refused() -> None:
+    app = Host(ALL["gate-unmet"]())
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.pause()
+        assert "note missing" in foot(app) and "required for no-go" in shown(app)
+        await pilot.press("ctrl+s", "enter", "space", "enter")
+        assert app.answers == []
+        await pilot.press(*"lint", "enter")
+        await pilot.pause()
+        assert app.answers == [GateChoice("pre", "no_go", "lint", None, None, None)]
 
 
 @pytest.mark.parametrize("phase", ["pre", "deploy", "post"])

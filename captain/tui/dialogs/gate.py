@@ -183,7 +183,7 @@ class GateDialog(TypedDialog[GateChoice]):
             options = (("roll_back", "roll back"), ("hold", "hold"), ("leave", "leave it as it is"))
             yield Vertical(self.label("and then"), Choice("next", options, self.look), id="when-no-go")
         yield self.gap()
-        yield self.label("note", "optional")
+        yield self.label("note", "optional for go, required for no-go")
         yield Field("note")
         yield self.gap()
         if self.needs_words:
@@ -233,7 +233,7 @@ class GateDialog(TypedDialog[GateChoice]):
         if refusal := gate_refusal(self.view, self.section.id):
             return refusal.message
         if self.decision == "no_go":
-            return None
+            return None if self.text("note") else "note missing"
         if self.unmet:
             return f"{self.unmet} unmet"
         if self.needs_words:
