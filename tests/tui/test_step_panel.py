@@ -1,0 +1,36 @@
+"""The step's panel on a small screen: rows stay rows, whatever there is to scroll."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.tui.snapshots import until, words
+from tests.tui.test_run_pictures import on_step, settled
+from tests.tui.walk import Walk, app_of
+
+
+@pytest.fixture
+def walk(tmp_path: Path) -> Iterator[Walk]:
+    made = Walk(tmp_path / "log.sqlite")
+    yield made
+    made.close()
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 40)])
+async def test_a_scrollbar_takes_no_cell_of_a_row(walk: Walk, size: tuple[int, int]) -> None:
+    many = [(f"value_{number} < {number}", "pass", f"value_{number} = 0") for number in range(40)]
+    walk.looking().result("version", conditions=many)
+    app = app_of(walk)
+    async with app.run_test(size=size) as pilot:
+        await until(pilot, lambda: settled(app))
+        await on_step("version")(pilot)
+        await until(pilot, lambda: settled(app) and "value_4 < 4" in words(app))
+        assert app.screen.query_one("#step").show_vertical_scrollbar
+        rows = words(app).splitlines()
+    head = next((row for row in rows if "Version answers 1.4.0" in row and "✓ pass" in row and "ms" in row), "")
+    assert "41 ms" in head
+    for number in range(4):
+        assert sum(f"value_{number} <" in row and "✓" in row for row in rows) == 1, rows
