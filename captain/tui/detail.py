@@ -161,8 +161,16 @@ class Detail:
             role = "error"
         elif found.state in ("measured", "stale", "lapsed"):
             role = "plain" if found.verdict is Verdict.PASS else "warning"
-        message = "measured too long ago: measure it again" if found.state == "stale" else found.message
+        said = without(found.message, self._questions())
+        message = "measured too long ago: measure it again" if found.state == "stale" else said
         yield from self._wrapped("says", message, role)
+
+    def _questions(self) -> tuple[str, ...]:
+        """What was asked, which stands in a row of its own."""
+        if self.seen is not None and self.seen.asked:
+            return self.seen.asked
+        probes = [getattr(ask, "probe", None) for ask in self.step.asks.values()]
+        return tuple(probe.asks() for probe in probes if probe is not None)
 
     def _why(self) -> Iterator[Content]:
         if self.step.manual is not None:
@@ -300,7 +308,7 @@ class Detail:
             return
         for error in self.seen.errors[:2]:
             if error not in self.found.message:
-                yield from self._wrapped("error", error, "warning", rows=2)
+                yield from self._wrapped("error", without(error, self._questions()), "warning", rows=2)
         if self.seen.body:
             yield from self._wrapped("body", self.seen.body, "muted", rows=2 if self.tight else 6)
 
@@ -384,6 +392,13 @@ def told(message: str, conditions: Collection[Mapping[str, Any]]) -> bool:
     for piece in sorted(filter(None, known), key=len, reverse=True):
         message = message.replace(piece, "")
     return not message.strip(" ,;")
+
+
+def without(message: str, questions: Collection[str]) -> str:
+    """A message without the questions that it begins its causes with: in a narrow row the cause must be seen."""
+    for question in sorted(filter(None, questions), key=len, reverse=True):
+        message = message.replace(f"{question}: ", "")
+    return message
 
 
 def actual(expect: str, resolved: str) -> str:

@@ -20,6 +20,22 @@ def walk(tmp_path: Path) -> Iterator[Walk]:
 
 
 @pytest.mark.parametrize("size", [(80, 24), (120, 40)])
+async def test_the_cause_is_seen_beside_a_long_question(walk: Walk, size: tuple[int, int]) -> None:
+    asked = f"sql ferry at 127.0.0.1:5432: select {', '.join(f'column_{number}' for number in range(30))} from jobs"
+    cause = "127.0.0.1 refused the connection"
+    walk.looking().result(
+        "version", "unknown", f"{asked}: {cause}", conditions=[], asked=asked, error=f"{asked}: {cause}", body=None
+    )
+    app = app_of(walk)
+    async with app.run_test(size=size) as pilot:
+        await until(pilot, lambda: settled(app))
+        await on_step("version")(pilot)
+        await until(pilot, lambda: settled(app) and cause in words(app))
+        rows = words(app).splitlines()
+    assert any(f"says    {cause}" in row for row in rows) and any("asked   sql ferry at" in row for row in rows)
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 40)])
 async def test_a_scrollbar_takes_no_cell_of_a_row(walk: Walk, size: tuple[int, int]) -> None:
     many = [(f"value_{number} < {number}", "pass", f"value_{number} = 0") for number in range(40)]
     walk.looking().result("version", conditions=many)
