@@ -40,6 +40,10 @@ BRIGHT = 4
 """Newest lines of output that are not muted."""
 
 
+MOST = 200
+"""Rows of a body, where there is room to scroll."""
+
+
 @dataclass(frozen=True, slots=True)
 class Seen:
     """Evidence of the newest result, read from the log: what was asked and what came back."""
@@ -84,17 +88,22 @@ class Detail:
         if self.step.action is not None:
             blocks = [list(self._action()), *blocks]
         if self.tight and self.step.manual is not None:
-            blocks = [words, *blocks, people, list(self._body())]
+            blocks = [words, *blocks, people]
         elif self.tight:
-            blocks = [*blocks, people, words, list(self._body())]
+            blocks = [*blocks, people, words]
         else:
-            blocks = [words, *blocks, people, list(self._body())]
-        if self.found.state == "running" and self.tight:
+            blocks = [words, *blocks, people]
+        running = self.found.state == "running" and self.tight
+        if running:
             blocks = [list(self._action())]
+        else:
+            blocks.append(list(self._errors()))
         out = [self._title()]
-        for block in filter(None, blocks):
-            out += block if self.tight else [Content(""), *block]
         gap = 0 if self.tight else 1
+        for block in filter(None, blocks):
+            out += [*([Content("")] * gap), *block]
+        if body := [] if running else list(self._body(len(out) + gap)):
+            out += [*([Content("")] * gap), *body]
         output = list(self._output(None if self.height is None else self.height - len(out) - 1 - gap))
         return [*out, *([Content("")] * gap if output else []), *output]
 
@@ -303,14 +312,33 @@ class Detail:
         yield self._fact("waived", self._say(said))
         yield from self._wrapped("", data["reason"], "muted")
 
-    def _body(self) -> Iterator[Content]:
+    def _errors(self) -> Iterator[Content]:
         if self.seen is None:
             return
         for error in self.seen.errors[:2]:
             if error not in self.found.message:
                 yield from self._wrapped("error", without(error, self._questions()), "warning", rows=2)
-        if self.seen.body:
-            yield from self._wrapped("body", self.seen.body, "muted", rows=2 if self.tight else 6)
+
+    def _body(self, taken: int) -> Iterator[Content]:
+        """What came back, line by line as it is, in the rows that are free below the `taken` ones."""
+        if self.seen is None or not self.seen.body:
+            return
+        least = 2 if self.tight else 6
+        free = MOST if self.height is None else min(self.height - taken, MOST)
+        prints = self.found.attempt is not None and self.found.attempt.id in self.moment.live.output
+        rows = self._lines(self.seen.body, least if prints else max(least, free))
+        for at, row in enumerate(rows):
+            yield self._fact("body" if at == 0 else "", row)
+
+    def _lines(self, text: str, most: int) -> list[Content]:
+        """At most `most` rows of a text of many lines; what is left out is said in the last one."""
+        room, style = max(10, self.width - LABEL), self.look.style("muted")
+        rows: list[Content] = []
+        for line in safe(text.strip("\n"), 8192, lines=True).split("\n"):
+            rows += Content.styled(line.rstrip(), style).wrap(room) or [Content("")]
+            if len(rows) > most:
+                return [*rows[: most - 1], cell(rows[most - 1], room - 2).rstrip() + self._say(" …", "muted")]
+        return rows
 
     # actions
 

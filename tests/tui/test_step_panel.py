@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,6 +18,26 @@ def walk(tmp_path: Path) -> Iterator[Walk]:
     made = Walk(tmp_path / "log.sqlite")
     yield made
     made.close()
+
+
+@pytest.mark.parametrize(("size", "last"), [((80, 24), 3), ((120, 40), 9)])
+async def test_a_body_stands_line_by_line_in_all_the_rows_that_are_free(
+    walk: Walk, size: tuple[int, int], last: int
+) -> None:
+    body = json.dumps({f"check_{number}": "ok" for number in range(60)}, indent=2)
+    walk.looking().result("version", body=body)
+    app = app_of(walk)
+    async with app.run_test(size=size) as pilot:
+        await until(pilot, lambda: settled(app))
+        await on_step("version")(pilot)
+        await until(pilot, lambda: settled(app) and "check_0" in words(app))
+        text = words(app)
+        assert not app.screen.query_one("#step").show_vertical_scrollbar
+        assert "␊" not in text and 'body    {' in text and '  "check_0": "ok",' in text and " …" in text
+        assert f'"check_{last}"' in text, text
+        await pilot.press("2")
+        # With the focus here all of it can be scrolled.
+        await until(pilot, lambda: app.screen.query_one("#step").show_vertical_scrollbar)
 
 
 @pytest.mark.parametrize("size", [(80, 24), (120, 40)])
