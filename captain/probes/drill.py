@@ -263,6 +263,7 @@ class _Experiment:
         before = await running(blocking, engine, move.target or "", min(_MOVE, self.limit - self.elapsed))
         await self._begin(move)
         if not await come_back(blocking, engine, before, WITHIN):
+            self.notes.append(f"did not come back within {brief(WITHIN)}: {self.at}")
             return False
         self._recovered(self.elapsed - self.last, f"{move.target} was restarted and runs")
         return True
@@ -304,6 +305,10 @@ class _Experiment:
         if held.truth is None and not any(one.failed for one in errors):
             missing = "; ".join(one.error.message for one in errors if one.error is not None)
             raise ProbeError(f"nobody can say whether it came true: {missing or held.said}")
+        failed = "; ".join(one.error.message for one in errors if one.error is not None)
+        # What conditions say of what was seen names the condition; an error does not.
+        said = f"{self.at}: {failed}" if failed else f"{self.at.partition(',')[0]}, {held.said}"
+        self.notes.append(f"did not come true in time: {said}")
         return False
 
     async def _clean(self) -> str | None:

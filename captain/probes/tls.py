@@ -8,6 +8,7 @@ from typing import Annotated, ClassVar, Literal, TypedDict
 from captain.fields import Bool, Host, Port, Text
 from captain.measurement import Measurement, Value
 from captain.probes import Context, Probe, probe
+from captain.safe import safe
 from captain.systems.web.certificate import Certificate, NotACertificate, read_certificate
 from captain.systems.web.starttls import Protocol
 from captain.systems.web.tcp import address
@@ -96,6 +97,7 @@ expect: ['verified', 'days_left >= 21', 'size(legacy_accepted) == 0']"""
         notes: list[str] = []
         if shown.verify_error is not None:
             observed |= {"verify_error": shown.verify_error, "verify_class": shown.verify_class}
+            notes.append(f"{(shown.verify_class or 'other').replace('_', ' ')}: {safe(shown.verify_error, 300)}")
         if shown.verify_class == "unknown_ca":
             notes.append("its authority is not trusted here, or the server does not send the certificates between")
         try:

@@ -118,9 +118,14 @@ def _measured(view: View, step: Step) -> Status:
     age = max(view.now - result.at, timedelta(0))
     found = Status("measured", result.verdict, result.message, result, age=age)
     if step.id in view.asking:
-        return replace(found, state="measuring")
+        return _asked_again(found, result)
     why = stale_because(view, step, result)
     return found if why is None else replace(found, state="stale", stale_why=why)
+
+
+def _asked_again(found: Status, result: Result) -> Status:
+    """Being measured: what was seen before is told as old, and never as what is seen now."""
+    return replace(found, state="measuring", message=f"asked again now; before: {result.verdict}, {result.message}")
 
 
 def by_itself(view: View, step: Step) -> str:
@@ -206,8 +211,8 @@ def _action(view: View, step: Step) -> Status:
             return Status("running", Verdict.UNKNOWN, "running", result, attempt, age)
         return Status("measured", Verdict.UNKNOWN, "interrupted: what it did is unknown", result, attempt, age)
     if result is not None:
-        state: State = "measuring" if step.id in view.asking else "measured"
-        return Status(state, result.verdict, result.message, result, attempt, age)
+        found = Status("measured", result.verdict, result.message, result, attempt, age)
+        return _asked_again(found, result) if step.id in view.asking else found
     if step.id in view.asking:
         return Status("measuring", Verdict.UNKNOWN, "ended, looking what is really there", None, attempt)
     if attempt.external:

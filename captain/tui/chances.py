@@ -125,7 +125,8 @@ def chosen(moment: Moment | None, step_id: str | None, dimmed: dict[str, str]) -
             return "run.measure" if by_hand(step) else "run.sign"
         wrong = next_problem(moment, step_id, 1) if "run.next_problem" not in dimmed else None
         if status.state == "todo" and "run.measure" not in dimmed and not _wrong(moment, wrong):
-            return "run.measure"
+            many = "run.measure_section" not in dimmed and _to_measure(moment, section) > 1
+            return "run.measure_section" if many else "run.measure"
     if "run.next_problem" not in dimmed:
         return "run.next_problem"
     if "run.measure" not in dimmed and found is not None and not moment.statuses[found[1].id].counts:
@@ -134,26 +135,47 @@ def chosen(moment: Moment | None, step_id: str | None, dimmed: dict[str, str]) -
 
 
 def next_problem(moment: Moment, step_id: str | None, way: int) -> str | None:
-    """The next step that needs a hand, going round; without any, the next one that is still open."""
-    order = [step for _, step, _ in moment.steps()]
-    ids = [step.id for step in order]
-    at = ids.index(step_id) if step_id in ids else -1 if way > 0 else 0
+    """The next step that needs a hand, going round.
+
+    First what fails or is unknown in the open section, then what is to do or waits there. Other sections are gone to
+    only where the open one has nothing left.
+    """
+    groups = _in_need(moment)
+    ring = [one for group in groups for one in group]
+    if step_id in ring:
+        after = ring[(ring.index(step_id) + way) % len(ring)]
+        return after if after != step_id else None
+    order = [step.id for _, step, _ in moment.steps()]
+    at = order.index(step_id) if step_id in order else -1 if way > 0 else 0
     around = [order[(at + way * distance) % len(order)] for distance in range(1, len(order) + 1)] if order else []
-    others = [step for step in around if step.id != step_id]
-    found = next((step.id for step in others if moment.problem(step)), None)
-    if found is not None:
-        return found
+    return next((one for group in groups for one in around if one in group), None)
+
+
+def _in_need(moment: Moment) -> list[list[str]]:
+    """Steps that need a hand, what is worst first; those of other sections only where the open one has none."""
     section = moment.view.section
-    mine = {step.id for step in section.steps} if section is not None else set()
-    return next((step.id for step in others if step.id in mine and _open(moment, step)), None)
+    here = section.steps if section is not None else ()
+    wrong = [step.id for step in here if moment.problem(step) and _wrong(moment, step.id)]
+    rest = [step.id for step in here if step.id not in wrong and _open(moment, step)]
+    if wrong or rest:
+        return [wrong, rest]
+    return [[step.id for _, step, _ in moment.steps() if moment.problem(step)]]
+
+
+def _to_measure(moment: Moment, section: Section) -> int:
+    """How many steps of a section one key would measure for the first time."""
+    return sum(
+        moment.statuses[step.id].state == "todo" and not step.unmeasured and allowed.measure(moment.view, step) is None
+        for step in section.steps
+    )
 
 
 def _wrong(moment: Moment, step_id: str | None) -> bool:
     """Whether the step does not hold, which is more than that its turn or a person is waited for."""
     found = moment.statuses.get(step_id) if step_id is not None else None
-    return found is not None and not found.counts and found.state not in ("todo", "waiting")
+    return found is not None and not found.counts and found.state not in ("todo", "waiting", "lapsed")
 
 
 def _open(moment: Moment, step: Step) -> bool:
     found = moment.statuses[step.id]
-    return not found.counts and found.state not in ("measuring", "running") and step.severity != "info"
+    return not found.counts and found.state not in ("measuring", "running", "not-run") and step.severity != "info"

@@ -40,6 +40,10 @@ BRIGHT = 4
 """Newest lines of output that are not muted."""
 
 
+MOST = 200
+"""Rows of a body, where there is room to scroll."""
+
+
 @dataclass(frozen=True, slots=True)
 class Seen:
     """Evidence of the newest result, read from the log: what was asked and what came back."""
@@ -84,17 +88,22 @@ class Detail:
         if self.step.action is not None:
             blocks = [list(self._action()), *blocks]
         if self.tight and self.step.manual is not None:
-            blocks = [words, *blocks, people, list(self._body())]
+            blocks = [words, *blocks, people]
         elif self.tight:
-            blocks = [*blocks, people, words, list(self._body())]
+            blocks = [*blocks, people, words]
         else:
-            blocks = [words, *blocks, people, list(self._body())]
-        if self.found.state == "running" and self.tight:
+            blocks = [words, *blocks, people]
+        running = self.found.state == "running" and self.tight
+        if running:
             blocks = [list(self._action())]
+        else:
+            blocks.append(list(self._errors()))
         out = [self._title()]
-        for block in filter(None, blocks):
-            out += block if self.tight else [Content(""), *block]
         gap = 0 if self.tight else 1
+        for block in filter(None, blocks):
+            out += [*([Content("")] * gap), *block]
+        if body := [] if running else list(self._body(len(out) + gap)):
+            out += [*([Content("")] * gap), *body]
         output = list(self._output(None if self.height is None else self.height - len(out) - 1 - gap))
         return [*out, *([Content("")] * gap if output else []), *output]
 
@@ -126,7 +135,8 @@ class Detail:
         if found.state == "running" and found.attempt is not None:
             pieces.append(self._say(f"since {found.attempt.intent.at:%H:%M:%S}", "muted"))
         elif result is not None:
-            pieces.append(self._say(f"{age(result.at, self.moment.view.now)} ago", "muted"))
+            before = f"before: {result.verdict} " if found.state == "measuring" else ""
+            pieces.append(self._say(f"{before}{age(result.at, self.moment.view.now)} ago", "muted"))
             pieces.append(self._say(took(result.event.data["duration_ms"]), "muted"))
             if result.attempts > 1:
                 pieces.append(self._say(f"try {result.attempts}{self._tries()}", "muted"))
@@ -148,6 +158,8 @@ class Detail:
             return
         if found.state in ("todo", "measuring") and result is None and not self.step.unmeasured:
             return
+        if result is not None and result.conditions and found.state == "measuring":
+            return
         if result is not None and result.conditions and found.verdict is Verdict.PASS and found.state == "measured":
             return
         plain = found.state == "measured" and found.rejected is None
@@ -158,8 +170,16 @@ class Detail:
             role = "error"
         elif found.state in ("measured", "stale", "lapsed"):
             role = "plain" if found.verdict is Verdict.PASS else "warning"
-        message = "measured too long ago: measure it again" if found.state == "stale" else found.message
+        said = without(found.message, self._questions())
+        message = "measured too long ago: measure it again" if found.state == "stale" else said
         yield from self._wrapped("says", message, role)
+
+    def _questions(self) -> tuple[str, ...]:
+        """What was asked, which stands in a row of its own."""
+        if self.seen is not None and self.seen.asked:
+            return self.seen.asked
+        probes = [getattr(ask, "probe", None) for ask in self.step.asks.values()]
+        return tuple(probe.asks() for probe in probes if probe is not None)
 
     def _why(self) -> Iterator[Content]:
         if self.step.manual is not None:
@@ -207,8 +227,9 @@ class Detail:
             return
         wide = min(max([EXPECT, *(len(one[1]) + 2 for one in shown)]), max(12, (self.width - LABEL - 4) * 3 // 5))
         first = "expect"
+        heading = "before" if self.found.state == "measuring" else "actual"
         if any(one[2] for one in shown):
-            head = Content.assemble(cell(self._say("expect", "muted"), wide), self._say("actual", "muted"))
+            head = Content.assemble(cell(self._say("expect", "muted"), wide), self._say(heading, "muted"))
             yield self._fact("", head)
             first = ""
         for role, text, verdict, resolved in shown:
@@ -222,6 +243,10 @@ class Detail:
         mark = verdict_mark(verdict)
         role: Role = "wrong" if verdict == "fail" else "warning" if verdict == "unknown" else "plain"
         seen = whole(actual(text, resolved), self.width - LABEL - wide - 2)
+        if self.found.state == "measuring":
+            # What held before may not hold now: nothing of it is loud, and nothing of it is green.
+            value = Content.assemble(cell(self._say(text, "muted"), wide), self._say(seen, "muted"))
+            return self._fact(label, value, self._say(mark.glyph, "dim"))
         value = Content.assemble(cell(self._say(text), wide), self._say(seen, role))
         return self._fact(label, value, self._say(mark.glyph, "wrong" if verdict == "fail" else mark.role))
 
@@ -287,14 +312,33 @@ class Detail:
         yield self._fact("waived", self._say(said))
         yield from self._wrapped("", data["reason"], "muted")
 
-    def _body(self) -> Iterator[Content]:
+    def _errors(self) -> Iterator[Content]:
         if self.seen is None:
             return
         for error in self.seen.errors[:2]:
             if error not in self.found.message:
-                yield from self._wrapped("error", error, "warning", rows=2)
-        if self.seen.body:
-            yield from self._wrapped("body", self.seen.body, "muted", rows=2 if self.tight else 6)
+                yield from self._wrapped("error", without(error, self._questions()), "warning", rows=2)
+
+    def _body(self, taken: int) -> Iterator[Content]:
+        """What came back, line by line as it is, in the rows that are free below the `taken` ones."""
+        if self.seen is None or not self.seen.body:
+            return
+        least = 2 if self.tight else 6
+        free = MOST if self.height is None else min(self.height - taken, MOST)
+        prints = self.found.attempt is not None and self.found.attempt.id in self.moment.live.output
+        rows = self._lines(self.seen.body, least if prints else max(least, free))
+        for at, row in enumerate(rows):
+            yield self._fact("body" if at == 0 else "", row)
+
+    def _lines(self, text: str, most: int) -> list[Content]:
+        """At most `most` rows of a text of many lines; what is left out is said in the last one."""
+        room, style = max(10, self.width - LABEL), self.look.style("muted")
+        rows: list[Content] = []
+        for line in safe(text.strip("\n"), 8192, lines=True).split("\n"):
+            rows += Content.styled(line.rstrip(), style).wrap(room) or [Content("")]
+            if len(rows) > most:
+                return [*rows[: most - 1], cell(rows[most - 1], room - 2).rstrip() + self._say(" …", "muted")]
+        return rows
 
     # actions
 
@@ -376,6 +420,13 @@ def told(message: str, conditions: Collection[Mapping[str, Any]]) -> bool:
     for piece in sorted(filter(None, known), key=len, reverse=True):
         message = message.replace(piece, "")
     return not message.strip(" ,;")
+
+
+def without(message: str, questions: Collection[str]) -> str:
+    """A message without the questions that it begins its causes with: in a narrow row the cause must be seen."""
+    for question in sorted(filter(None, questions), key=len, reverse=True):
+        message = message.replace(f"{question}: ", "")
+    return message
 
 
 def actual(expect: str, resolved: str) -> str:

@@ -113,6 +113,8 @@ async def test_a_system_that_does_not_come_through_fails_and_is_cleaned_up(shop:
         assert seen.verdict == "fail" and "ok = false" in seen.message and "cleaned_up = false" in seen.message
         assert seen.result is not None
         assert seen.result.observed["failed_at"].startswith("step 2, waits at most 1s until")
+        told = "did not come true in time: step 2, web.json.version == '1.4.0': "
+        assert f'{told}web.json.version = "1.5.0"' in seen.message
         assert "recovery" not in seen.result.observed
     # The second half of the cleanup is done although the first did not work.
     assert shop.current == "1.4.0"

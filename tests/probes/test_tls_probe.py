@@ -78,6 +78,7 @@ async def test_f32_a_certificate_that_does_not_verify_fails_and_is_read_all_the_
     assert seen.observed["san_match"] is (name != "wrong_host")
     assert isinstance(seen.observed["not_after"], datetime)
     assert any("certificates between" in note for note in seen.notes) is (kind == "unknown_ca")
+    assert seen.notes[0] == f"{kind.replace('_', ' ')}: {error}", "the message says why, not only that"
 
 
 def test_f32_python_tells_nothing_of_a_certificate_that_was_not_verified(nginx: Nginx) -> None:

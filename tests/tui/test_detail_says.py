@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from captain.tui.detail import told
+from captain.tui.detail import told, without
 
 CONDITIONS = (
     {"expect": "status == 200", "resolved": "status = 500", "verdict": "fail"},
@@ -27,3 +27,19 @@ CONDITIONS = (
 def test_what_the_conditions_tell_is_not_told_again(message: str, said: bool) -> None:
     assert told(message, CONDITIONS) is said
     assert told(message, ()) is False
+
+
+SQL = "sql ferry at 127.0.0.1:5432: select count(*) from jobs where state = 'dead'"
+
+
+@pytest.mark.parametrize(
+    ("message", "said"),
+    [
+        (f"{SQL}: 127.0.0.1 refused the connection", "127.0.0.1 refused the connection"),
+        (f"dead == 0: {SQL}: no answer; {SQL}: no answer", "dead == 0: no answer; no answer"),
+        (SQL, SQL),
+        ("no answer within 10 s", "no answer within 10 s"),
+    ],
+)
+def test_the_cause_stands_first_where_the_question_has_a_row_of_its_own(message: str, said: str) -> None:
+    assert without(message, (SQL, "")) == said

@@ -13,6 +13,7 @@ from textual import events
 from textual.screen import Screen
 from textual.widgets import Static
 
+from captain.checklist import Ask, Step
 from captain.effects import Program
 from captain.events import Actor
 from captain.release import Release
@@ -35,7 +36,8 @@ from captain.tui.dialogs.trial import TrialDialog, Trying
 from captain.tui.dialogs.trust import TrustDialog, Trusting
 from captain.tui.dialogs.waive import WaiveDialog, Waiving
 from captain.tui.dialogs.withdraw import WithdrawDialog, Withdrawing
-from tests.tui.dialog_world import HEX, KAREN, Host, Story, after, before, drilled, target
+from tests.tui.dialog_world import HEX, KAREN, Host, Story, after, before, drilled, steps, target
+from tests.tui.snapshots import words
 from tests.tui.svg import SVG, picture
 
 HEADING = Heading("shop", "production", True, "1.4.0", "a1b2c3d")
@@ -355,8 +357,52 @@ async def test_without_a_way_back_the_words_and_a_reason_are_needed() -> None:
 async def test_a_no_go_after_the_deployment_offers_what_can_be_done() -> None:
     found = await answer(ALL["gate-post"](), *"no", "ctrl+s")
     assert found == GateChoice("post", "no_go", "no", None, None, "roll_back")
-    found = await answer(ALL["gate-post"](), "shift+tab", "right", "right", "ctrl+s")
-    assert found == GateChoice("post", "no_go", "", None, None, "leave")
+    found = await answer(ALL["gate-post"](), *"no", "shift+tab", "right", "right", "ctrl+s")
+    assert found == GateChoice("post", "no_go", "no", None, None, "leave")
+
+
+async def test_a_no_go_needs_a_note_and_says_so_before_it_is_refused() -> None:
+    app = Host(ALL["gate-unmet"]())
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.pause()
+        assert "note missing" in foot(app) and "required for no-go" in shown(app)
+        await pilot.press("ctrl+s", "enter", "space", "enter")
+        assert app.answers == []
+        await pilot.press(*"lint", "enter")
+        await pilot.pause()
+        assert app.answers == [GateChoice("pre", "no_go", "lint", None, None, None)]
+
+
+@pytest.mark.parametrize("phase", ["pre", "deploy", "post"])
+async def test_however_much_is_unmet_the_keys_of_the_gate_and_what_a_go_does_are_seen(phase: str) -> None:
+    probe = {"": Ask("http", {"url": "https://shop.example.com/healthz"}, None)}
+    ids = [f"s{number}" for number in range(14)]
+    risky = Step(id="risky", title="Risky", asks=probe, severity="warning")
+    many = (*(Step(id=one, title=f"Step {one}", asks=probe) for one in ids), risky)
+    sections = [one.model_copy(update={"steps": many}) if one.id == phase else one for one in steps()]
+    told = Story(target(sections=sections))
+    for before_it, opens in (("pre", "deploy"), ("deploy", "post")):
+        if phase in (opens, "post"):
+            told.go(before_it, opens)
+    for one in (*ids, "risky"):
+        told.result(one, "fail", "value = 1")
+    view = told.view()
+    section = view.target.checklist.section(phase)
+    assert section is not None
+    app = Host(GateDialog(view, section, [Way(ready=False, why="image 1.3.9 was deleted")]))
+    async with app.run_test(size=(80, 24)) as pilot:
+        for _ in range(3):
+            await pilot.pause()
+            await pilot.pause()
+            text = words(app)
+            assert "esc cancel" in text and "enter " in text and "opens " in text and "≈ risky" in text
+            assert "Step s0" in text and " more" in text and "s13" not in text
+            assert ("NOT READY" in text) is (phase == "pre")
+            await pilot.press("ctrl+r")
+    app = Host(GateDialog(view, section, [Way()]))
+    async with app.run_test(size=(120, 50)) as pilot:
+        await pilot.pause()
+        assert "Step s13" in words(app) and " more" not in words(app)
 
 
 async def test_old_results_do_not_bar_the_gate_that_measures_them_again() -> None:

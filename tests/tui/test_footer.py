@@ -89,14 +89,26 @@ def test_enter_signs_here_and_measures_there_and_nothing_after_it_moves(walk: Wa
 
 def test_the_chip_is_the_next_sensible_key(walk: Walk) -> None:
     fresh = at(walk)
-    assert chip(fresh, "tests-passing") == "run.measure", "nothing is wrong yet: begin here"
+    assert chip(fresh, "tests-passing") == "run.measure_section", "nothing is wrong yet: one key looks at all of it"
+    for step in ("scan-clean", "reversible", "backup-fresh", "licences", "disk", "rehearsed", "load-test"):
+        walk.result(step)
+    assert chip(at(walk), "tests-passing") == "run.measure", "the only one that nobody looked at yet"
     assert chip(fresh, "on-call") == "run.measure", "it waits for whoever is here: enter signs"
     walk.result("scan-clean", "fail", "status = 500")
-    assert chip(at(walk), "tests-passing") == "run.next_problem", "what is wrong elsewhere comes first"
+    assert chip(at(walk), "on-call") == "run.measure" and chip(at(walk), "scan-clean") == "run.next_problem"
     walk.before()
     assert chip(at(walk), "tests-passing") == "run.gate", "the section can close"
     walk.go("pre", "deploy")
     assert chip(at(walk), "roll-out") == "run.act"
+
+
+def test_with_much_to_measure_the_narrow_row_offers_the_key_for_all_of_it(walk: Walk) -> None:
+    found = at(walk)
+    dim = chances.dim(found, "disk")
+    best = chances.chosen(found, "disk", dim)
+    for width in (78, 118):
+        row = keys.row(Look(), width, keys.RUN, chosen=best, words={}, dim=dim, keymap={}).plain
+        assert row.startswith(" m  section") and "enter measure" in row
 
 
 async def test_keys_of_dialogs_history_and_the_rollback_can_be_remapped_and_are_shown(shop: Shop) -> None:

@@ -157,12 +157,27 @@ def test_next_problem_goes_round_and_skips_what_is_ahead(walk: Walk) -> None:
     walk.looking()
     found = at(walk)
     seen = ["version"]
-    for _ in range(4):
+    for _ in range(5):
         after = chances.next_problem(found, seen[-1], 1)
         assert after is not None
         seen.append(after)
-    assert seen[1:] == ["health", "spikes", "lag", "health"]
-    assert chances.next_problem(found, "health", -1) == "lag"
+    assert seen[1:] == ["health", "spikes", "lag", "announce", "health"], "what is wrong, then what is to do"
+    assert chances.next_problem(found, "health", -1) == "announce"
+
+
+def test_next_problem_goes_into_a_closed_section_only_where_the_open_one_has_nothing_left(walk: Walk) -> None:
+    walk.before().result("scan-clean", "fail", "status = 500").go("pre", "deploy", risk=["scan-clean: fail"])
+    assert at(walk).problem(walk.target.checklist.sections[0].steps[1]), "a risk that was accepted is still a problem"
+    found = at(walk)
+    ring, here = set(), "scan-clean"
+    for _ in range(8):
+        after = chances.next_problem(found, here, 1)
+        assert after is not None
+        ring.add(here := after)
+    assert ring == {"lock", "migrate", "roll-out", "replicas"}
+    walk.intent().finished().result("roll-out", attempt="a1")
+    walk.result("lock").result("migrate").result("replicas")
+    assert chances.next_problem(at(walk), "lock", 1) == "scan-clean"
 
 
 def test_an_old_result_is_stale_and_a_problem(walk: Walk) -> None:

@@ -42,7 +42,7 @@ _ANSWERS = {0: ("GO", "good"), 1: ("NO-GO", "bad"), 3: ("NO-GO  cannot tell", "w
 
 def mark(verdict: Verdict, state: str = "measured") -> tuple[str, str]:
     """Glyph and word of a step, and their colour. Never colour alone."""
-    if state in ("measured", "overridden") or verdict is Verdict.FAIL:
+    if state in ("measured", "overridden") or (verdict is Verdict.FAIL and state != "measuring"):
         return _MARKS[verdict]
     return _STATES[state], "quiet" if state in ("not-applicable", "not-run", "disabled", "waived") else "warning"
 
@@ -72,10 +72,11 @@ def steps(outcome: Outcome) -> None:
 def _step(one: StepOutcome, width: int) -> None:
     found = one.found
     word, tone = mark(found.verdict, found.state)
-    tried = "  after a retry" if found.verdict.good and found.result is not None and _retried(one) else ""
+    settled = found.verdict.good and found.state != "measuring"
+    tried = "  after a retry" if settled and found.result is not None and _retried(one) else ""
     weight = "" if one.step.severity == "blocker" else f"  ({one.step.severity})"
     line("  ", (f"{word:<10}", tone), f" {one.step.title:<{width}}  {found.message}{tried}{weight}")
-    if found.result is None or found.verdict is Verdict.PASS:
+    if found.result is None or found.verdict is Verdict.PASS or found.state == "measuring":
         return
     for condition in found.result.conditions:
         told = condition["expect"] in found.message and condition["resolved"] in found.message

@@ -100,6 +100,10 @@ class Dialog(ModalScreen[R | None]):
         """Rows to know before deciding, at most `width` cells each. They scroll when there are too many."""
         return ()
 
+    def fewer(self, facts: Sequence[Content], room: int) -> Sequence[Content]:
+        """The facts where there are `room` rows for them; more than that scroll."""
+        return facts
+
     def fields(self) -> Iterator[Widget]:
         """What is to be filled in."""
         yield from ()
@@ -212,11 +216,12 @@ class Dialog(ModalScreen[R | None]):
         """Draw every row again, after a field changed or the terminal did."""
         paint = self.look.paint
         self.query_one("#head", Static).update(paint(spread(self.width, self._head(), self.about())))
-        rows = [cell(row, self.width) if row.cell_length > self.width else row for row in self.facts()]
+        outcome = self.outcome()
+        found = self.fewer(self.facts(), self._room - len(outcome) - sum(rows for rows, _ in self._frame()))
+        rows = [cell(row, self.width) if row.cell_length > self.width else row for row in found]
         self.query_one("#facts").display = bool(rows)
         self.query_one("#after-facts").set_class(not rows, "-off")
         self.query_one("#rows", Static).update(paint(lines(rows)))
-        outcome = self.outcome()
         self.query_one("#outcome", Static).update(paint(lines(outcome)))
         self.query_one("#outcome").display = bool(outcome)
         self.query_one("#after-outcome").set_class(not outcome, "-off")
@@ -232,15 +237,19 @@ class Dialog(ModalScreen[R | None]):
             parts.append(look.say(heading.commit[:7], "muted"))
         return Content(" ").join(parts)
 
+    @property
+    def _room(self) -> int:
+        """Rows between the borders."""
+        return self.app.size.height - BARS - 2
+
+    def _frame(self) -> list[tuple[int, int]]:
+        """Rows of text and blank rows of all that is neither facts nor outcome."""
+        return [_rows(one) for one in self.query_one("#box").children if one.id not in ("facts", "outcome")]
+
     def _fit(self, facts: int, outcome: int) -> None:
         """Give the facts what the fields leave; blank rows yield before facts do."""
-        box = self.query_one("#box")
-        room = self.app.size.height - BARS - 2
-        fixed, gaps = outcome, 0
-        for one in box.children:
-            if one.id not in ("facts", "outcome"):
-                rows, blank = _rows(one)
-                fixed, gaps = fixed + rows, gaps + blank
+        box, room, frame = self.query_one("#box"), self._room, self._frame()
+        fixed, gaps = outcome + sum(rows for rows, _ in frame), sum(blank for _, blank in frame)
         spare = room - fixed - facts
         box.set_class(spare < gaps + 2, "-snug")
         box.set_class(spare < gaps, "-tight")
@@ -337,10 +346,11 @@ class Dialog(ModalScreen[R | None]):
 
 def _rows(widget: Widget) -> tuple[int, int]:
     """Rows of text and blank rows that a widget of the frame takes."""
-    if not widget.display or widget.has_class("-off"):
-        return 0, 0
     if widget.has_class("gap"):
-        return 0, 1
+        # Also one that is not displayed now, because it yielded to something: whether it must is asked here.
+        return 0, 0 if widget.has_class("-off") else 1
+    if not widget.display:
+        return 0, 0
     if widget.has_class("pair"):
         return 2, 0
     if isinstance(widget, Vertical):

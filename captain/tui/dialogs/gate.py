@@ -140,6 +140,15 @@ class GateDialog(TypedDialog[GateChoice]):
             rows.append(self.fact("signs", self.say(f"your go also signs as {', '.join(signs)}{checked}", "muted")))
         return rows + self._way_back()
 
+    def fewer(self, facts: Sequence[Content], room: int) -> Sequence[Content]:
+        """What is unmet yields: the checklist has all of it, and what a go would do must be read."""
+        unmet, over = len(self.found.unmet), len(facts) - room
+        if over <= 0 or unmet < 3:
+            return facts
+        shown = max(1, unmet - over - 1)
+        more = self.fact("", self.say(f"+{unmet - shown} more", "muted"))
+        return [*facts[:shown], more, *facts[unmet:]]
+
     def _meets(self, rule: object) -> bool:
         signed = self.view.run.signed("gate", self.section.id)
         return any(rule is one and own_go_meets(self.view, one, signed) for one in self.section.gate.sign_off)
@@ -174,7 +183,7 @@ class GateDialog(TypedDialog[GateChoice]):
             options = (("roll_back", "roll back"), ("hold", "hold"), ("leave", "leave it as it is"))
             yield Vertical(self.label("and then"), Choice("next", options, self.look), id="when-no-go")
         yield self.gap()
-        yield self.label("note", "optional")
+        yield self.label("note", "optional for go, required for no-go")
         yield Field("note")
         yield self.gap()
         if self.needs_words:
@@ -224,7 +233,7 @@ class GateDialog(TypedDialog[GateChoice]):
         if refusal := gate_refusal(self.view, self.section.id):
             return refusal.message
         if self.decision == "no_go":
-            return None
+            return None if self.text("note") else "note missing"
         if self.unmet:
             return f"{self.unmet} unmet"
         if self.needs_words:

@@ -18,6 +18,7 @@ from textual.screen import Screen
 from textual.widgets import Static
 
 from captain.errors import CaptainError
+from captain.measurement import Verdict
 from captain.tui.dialogs.base import HasLook, Heading
 from captain.tui.keys import ROLLBACK, bindings
 from captain.tui.moment import Known, Live, Moment, moment
@@ -29,6 +30,7 @@ from captain.tui.widgets.keybar import KeyBar
 
 if TYPE_CHECKING:
     from captain.engine import Engine
+    from captain.run.status import Status
 
 DRAW_EVERY = 0.25
 
@@ -74,13 +76,24 @@ def under_way(engine: Engine) -> bool:
 
 
 def because(engine: Engine) -> str | None:
-    """What fails now, worst first, in one line: the verdict bar is behind the dialog."""
+    """What fails now, worst first, in one line: the verdict bar is behind the dialog.
+
+    What is asked now, waits or was not looked at yet is no reason to go back.
+    """
     found = moment(engine.view(), Live())
     if found.readiness is None:
         return None
-    worst = sorted(found.readiness.unmet, key=lambda one: one.exit_code)
+    bad = [one for one in found.readiness.unmet if one.step is None or _bad(found.statuses[one.step])]
+    worst = sorted((one for one in bad if one.exit_code in (1, 3)), key=lambda one: one.exit_code)
     more = f", and {len(worst) - 1} more" if len(worst) > 1 else ""
     return f"{worst[0].sentence}{more}" if worst else None
+
+
+def _bad(found: Status) -> bool:
+    """Whether a step failed, was rejected or nobody can tell. A failure stays one while it is asked again."""
+    if found.rejected is not None or found.verdict is Verdict.FAIL:
+        return True
+    return found.verdict is Verdict.UNKNOWN and found.state == "measured"
 
 
 @runtime_checkable
