@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from captain.errors import ProbeError
-from captain.systems.docker.exec import runs
+from captain.systems.docker.containers import runs
 from captain.systems.docker.reader import endpoint
 from captain.systems.docker.signal import signal_container
 from captain.threads import on_daemon
@@ -77,6 +77,21 @@ async def test_f3_a_service_comes_back_in_another_container(shop: Shop, docker_b
         assert found(engine, "drilled").verdict == "pass", found(engine, "drilled").message
     counts = [docker_box.inspect(docker_box.name(one))["RestartCount"] for one in ("one", "two")]
     assert sorted(counts) == [0, 1]
+
+
+async def test_a_service_called_like_the_beginning_of_an_id_never_crashes_somebody_else(
+    shop: Shop, docker_box: Box
+) -> None:
+    other = docker_box.start("other", HostConfig=ALWAYS | {"NetworkMode": "none"})
+    mine = {"com.docker.compose.service": other[:6]}
+    docker_box.start("mine", HostConfig=ALWAYS | {"NetworkMode": "none"}, Labels=mine)
+    step = {"do": "signal", "target": other[:6], "args": {"signal": "KILL"}}
+    drill(shop, {"host": docker_box.engine.host, "steps": [step]})
+    async with captain(shop) as engine:
+        await engine.act("drilled")
+        assert found(engine, "drilled").verdict == "pass", found(engine, "drilled").message
+    counts = [docker_box.inspect(docker_box.name(one))["RestartCount"] for one in ("mine", "other")]
+    assert counts == [1, 0]
 
 
 async def test_a_container_that_nothing_restarts_fails(shop: Shop, docker_box: Box) -> None:

@@ -60,6 +60,18 @@ async def test_a_container_is_found_by_its_service_too(docker_box: Box, run: Run
     assert (seen.container, seen.finished.exit_code) == (docker_box.name("web"), 0)
 
 
+async def test_the_beginning_of_an_id_is_no_name_and_never_hides_a_service(docker_box: Box, run: Run) -> None:
+    """The engine would take `8d` for whatever container has an id that begins so."""
+    other = docker_box.start("other")
+    for begin in (other[:2], other[:11]):
+        docker_box.start(f"of-{begin}", Labels={"com.docker.compose.service": begin})
+        assert (await run(begin, "true")).container == docker_box.name(f"of-{begin}")
+    with pytest.raises(ProbeError, match="has no container or service"):
+        await run(other[:9], "true")
+    assert (await run(other[:12], "true")).container == docker_box.name("other")
+    assert (await run(other, "true")).container == docker_box.name("other")
+
+
 async def test_what_does_not_run_is_no_answer(docker_box: Box, run: Run) -> None:
     docker_box.create("stopped")
     docker_box.start("paused")

@@ -9,9 +9,8 @@ from datetime import timedelta
 
 from captain.blocking import Blocking
 from captain.errors import ProbeError
-from captain.systems.docker.containers import service_names
-from captain.systems.docker.exec import found_running, runs
-from captain.systems.docker.reader import Document, Endpoint, Reader
+from captain.systems.docker.meant import meant
+from captain.systems.docker.reader import Endpoint, Reader
 
 _EVERY = 0.5
 
@@ -32,17 +31,8 @@ async def running(blocking: Blocking, where: Endpoint, name: str, timeout: timed
 
 def _running(where: Endpoint, name: str, seconds: float) -> Running:
     with Reader(where, seconds) as engine:
-        found = found_running(engine, name)
-        documents = [found]
-        if str(found.get("Name") or "").removeprefix("/") != name and str(found["Id"]) != name:
-            documents = _of_service(engine, name)
-        return Running(name, {str(one["Id"]): int(one.get("RestartCount") or 0) for one in documents})
-
-
-def _of_service(engine: Reader, name: str) -> list[Document]:
-    listed = [one for one in engine.containers() if name in service_names(one.get("Labels") or {})]
-    documents = [engine.container(str(one["Id"])) for one in listed if one.get("State") == "running"]
-    return [one for one in documents if one is not None and runs(one)]
+        found = meant(engine, name)
+    return Running(name, {str(one["Id"]): int(one.get("RestartCount") or 0) for one in found})
 
 
 async def come_back(blocking: Blocking, where: Endpoint, before: Running, within: timedelta) -> bool:
