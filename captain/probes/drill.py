@@ -39,6 +39,9 @@ class DrillProbe(Probe):
     `do: signal` never goes through the engine's own kill, which suppresses the restart policy. A process that ignores
     the signal did not crash. After a crash without `until` captain waits 30 s for a restart or for another container.
 
+    A service of Compose is only touched where it is written with its project, `shop_web`: other projects may have a
+    `web` too.
+
     `do: exec` runs a program in a container, `do: run` any program of the repository: fault injection on and off,
     scaling, an update, a message published. An `until` that held before anything was done says little: compare with
     `before.`.

@@ -55,7 +55,7 @@ class Move(BaseModel):
     do: Literal["signal", "exec", "run"] | None = None
     """`signal` the first process of a container, `exec` a program in one, `run` a program here."""
     target: Text | None = None
-    """The container, by name or by the name of its service."""
+    """The container, by name or by its service's: `shop_web` (Compose: project_service)."""
     args: Arguments = Arguments()
     """How it is done."""
     until: Holds | None = None
@@ -135,21 +135,21 @@ async def perform(
             env=move.args.env,
             cwd=cwd,
         )
-        return _well(done.finished, timeout, left=done.left)
+        return _well(done.finished, timeout, f" in {done.container}", left=done.left)
     given = probe_environ(environ, move.args.env)
     ended = await run_program(program.argv, cwd=root / program.cwd, env=given, timeout=timeout)
-    return _well(ended, timeout, left=False)
+    return _well(ended, timeout, "", left=False)
 
 
-def _well(ended: Finished, timeout: timedelta, *, left: bool) -> str:
+def _well(ended: Finished, timeout: timedelta, where: str, *, left: bool) -> str:
     if ended.exit_code == 0 and not ended.timed_out:
-        return "exit 0"
+        return f"exit 0{where}"
     if ended.timed_out:
         more = " and may still run" if left else ""
-        raise ProbeError(f"did not end within {timeout.total_seconds():g}s{more}", fault="unclear")
+        raise ProbeError(f"did not end within {timeout.total_seconds():g}s{where}{more}", fault="unclear")
     said = safe(" ".join((ended.stderr or ended.stdout).decode("utf-8", "replace").split()), 300)
     how = f"exit {ended.exit_code}" if ended.exit_code is not None else f"ended by {ended.signal}"
-    raise ProbeError(f"{how}{f': {said}' if said else ''}", fault="unclear")
+    raise ProbeError(f"{how}{where}{f': {said}' if said else ''}", fault="unclear")
 
 
 def brief(value: timedelta) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -92,6 +93,41 @@ async def test_a_service_called_like_the_beginning_of_an_id_never_crashes_somebo
         assert found(engine, "drilled").verdict == "pass", found(engine, "drilled").message
     counts = [docker_box.inspect(docker_box.name(one))["RestartCount"] for one in ("mine", "other")]
     assert counts == [1, 0]
+
+
+def compose(box: Box, target: str) -> dict[str, Any]:
+    """A drill on the one container of a service of Compose."""
+    labels = {"com.docker.compose.service": box.name("web"), "com.docker.compose.project": box.name("blog")}
+    box.start("blog-1", HostConfig=ALWAYS | {"NetworkMode": "none"}, Labels=labels)
+    run = {"do": "exec", "target": target, "args": {"run": ["true"]}}
+    kill = {"do": "signal", "target": target, "args": {"signal": "KILL"}}
+    return {"host": box.engine.host, "steps": [run, kill]}
+
+
+async def test_no_service_of_another_project_crashes_for_ours(shop: Shop, docker_box: Box) -> None:
+    web, blog = docker_box.name("web"), docker_box.name("blog")
+    drill(shop, compose(docker_box, web))
+    async with captain(shop) as engine:
+        await engine.act("drilled")
+        seen = found(engine, "drilled")
+        assert seen.verdict == "unknown" and f"{web} is a service of {blog}, which" in seen.message, seen.message
+        assert f"write {blog}_{web}" in seen.message
+    assert docker_box.inspect(docker_box.name("blog-1"))["RestartCount"] == 0
+
+
+async def test_the_timeline_names_the_container_that_a_service_stood_for(shop: Shop, docker_box: Box) -> None:
+    drill(shop, compose(docker_box, f"{docker_box.name('blog')}_{docker_box.name('web')}"))
+    async with captain(shop) as engine:
+        await engine.act("drilled")
+        seen = found(engine, "drilled")
+        assert seen.verdict == "pass" and seen.result is not None, seen.message
+    (probe,) = shop.recorded("step.result")[-1].data["probes"]
+    with shop.log(read_only=True) as log:
+        kept = log.evidence(probe["evidence"])
+    assert kept is not None
+    told = [one["what"] for one in json.loads(kept.data)["observed"]["timeline"]]
+    assert f"exit 0 in {docker_box.name('blog-1')}" in told
+    assert any("KILL to pid" in one and one.endswith(f" of {docker_box.name('blog-1')}") for one in told)
 
 
 async def test_a_container_that_nothing_restarts_fails(shop: Shop, docker_box: Box) -> None:

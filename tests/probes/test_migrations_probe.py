@@ -375,18 +375,20 @@ echo "noise ${t%%\\"*}{\\"known\\": 1, \\"unapplied\\": [\\"shop.0001\\"], \\"er
 
 
 async def test_a_project_in_a_container_is_asked_there(docker_box: Box) -> None:
-    docker_box.start("web", Cmd=["sleep", "300"])
-    keys = {"tool": "django", "container": docker_box.name("web"), "run": ["sh", "-c", ECHO, "python"]}
+    service = docker_box.name("service")
+    docker_box.start("web", Cmd=["sleep", "300"], Labels={"com.docker.swarm.service.name": service})
+    keys = {"tool": "django", "container": service, "run": ["sh", "-c", ECHO, "python"]}
     probe = MigrationsProbe.model_validate({**keys, "host": docker_box.engine.host, "cwd": "/www"})
     seen = await probe.measure(context(30))
     assert seen.observed["plan"] == ["shop.0001"] and judged(seen) == "fail"
+    assert f"it was asked in the container {docker_box.name('web')}" in seen.notes
     with pytest.raises(ProbeError, match="cannot start no-such-python"):
         await probe.model_copy(update={"run": ("no-such-python",)}).measure(context(30))
 
 
 @pytest.mark.parametrize("tool", ["django", "alembic"])
 def test_what_runs_inside_a_project_is_understood_by_its_older_pythons(tool: str) -> None:
-    text = (Path(captain.__file__).parent / "systems" / "inside" / f"{tool}_migrations.py").read_text()
+    text = (Path(captain.__file__).parent / "systems" / "sql" / "inside" / f"{tool}_migrations.py").read_text()
     ast.parse(text, feature_version=(3, 8))
     assert len(text) < 32 * 1024, "it is one argument of a program"
 

@@ -1,8 +1,13 @@
-"""Which running containers a name means: the one of that name or id, else those of its service. Blocks; no verdict."""
+"""Which running containers a name means: the one of that name or id, else those of its service. Blocks; no verdict.
+
+A service of Compose is only meant with its project: other projects have a `web` too, and what is done to the wrong one
+cannot be taken back.
+"""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from captain.errors import ProbeError
 from captain.safe import safe
@@ -16,7 +21,7 @@ _ID = re.compile(r"[0-9a-f]{12,64}")
 def meant(engine: Reader, name: str) -> list[Document]:
     """The running container of that name or id, else all that run of the service of that name, by id.
 
-    Raises ProbeError, fault `unclear`, where there is none.
+    Raises ProbeError, fault `unclear` where there is none, `instrument` where the name does not say which is meant.
     """
     # The list is looked through because the engine takes any beginning of any id for a name.
     everything = sorted(engine.containers(), key=lambda one: str(one["Id"]))
@@ -25,6 +30,7 @@ def meant(engine: Reader, name: str) -> list[Document]:
         listed = [one for one in everything if str(one["Id"]).startswith(name)]
     of_service = [one for one in everything if name in told.service_names(one.get("Labels") or {})]
     if not listed:
+        _one_service(name, of_service)
         listed = [one for one in of_service if one.get("State") == "running"]
     if not listed:
         what = "runs no container of" if of_service else "has no container or service"
@@ -37,3 +43,18 @@ def meant(engine: Reader, name: str) -> list[Document]:
             f"the container {safe(name, 200)} {'is paused' if paused else 'does not run'}", fault="unclear"
         )
     return running
+
+
+def _one_service(name: str, listed: Sequence[Document]) -> None:
+    """Raises where the name is of several services, or of one whose project it does not say."""
+    found = told.owners(name, (one.get("Labels") or {} for one in listed))
+    if len(found) > 1 or any(one.full != name and one.service == name for one in found):
+        raise unclear(name, found)
+
+
+def unclear(name: str, owners: Sequence[told.Owner]) -> ProbeError:
+    """That a name does not say whose service is meant, and what to write instead."""
+    projects = " and ".join(safe(one.project or "Swarm", 60) for one in owners[:5])
+    full = " or ".join(safe(one.full, 120) for one in owners[:5] if one.full != name)
+    hint = f"write {full}" if full else "write the name of the container"
+    return ProbeError(f"{safe(name, 200)} is a service of {projects}, which the name does not say", hint=hint)

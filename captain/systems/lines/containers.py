@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from captain.errors import ProbeError
 from captain.systems.docker import containers as told
-from captain.systems.docker.look import Selection
+from captain.systems.docker.look import Selection, chosen
 from captain.systems.docker.reader import Reader
 from captain.systems.lines.files import Piece
 from captain.systems.lines.lines import Line
@@ -29,6 +29,8 @@ class Containers:
     """The engine's time; None where it does not tell."""
     start: datetime | None = None
     """From when on lines count, by the engine's time."""
+    notes: list[str] = field(default_factory=list)
+    """What the selection left open."""
 
 
 def read_containers(
@@ -42,12 +44,12 @@ def read_containers(
 
     Raises where none is meant, or the log of one cannot be read.
     """
-    meant = [one for one in engine.containers() if selection.chooses(one)]
+    meant, notes = chosen(selection, engine.containers())
     if not meant:
         raise ProbeError("logs: no container matches", fault="unclear", hint="check names, services and project")
     if len(meant) > CONTAINERS:
         raise ProbeError(f"logs: {len(meant)} containers match, at most {CONTAINERS} are read", hint="say which")
-    found = Containers(now=told.moment((engine.info() or {}).get("SystemTime")))
+    found = Containers(notes=notes, now=told.moment((engine.info() or {}).get("SystemTime")))
     found.start = start(found.now)
     since = None if found.start is None else found.start - before
     for one in meant:
