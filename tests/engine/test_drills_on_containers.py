@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -136,6 +137,57 @@ async def test_a_container_that_nothing_restarts_fails(shop: Shop, docker_box: B
     async with captain(shop) as engine:
         await engine.act("drilled")
         assert found(engine, "drilled").verdict == "fail", found(engine, "drilled").message
+
+
+LOOP = ["sh", "-c", "test -e /data/pid && sleep 1 && exit 1; touch /data/pid; while :; do sleep 0.2; done"]
+"""Starts once, and finds a stale file at every later start."""
+SICK = {"Test": ["CMD-SHELL", "test ! -e /data/started"], "Interval": 300_000_000, "Retries": 2}
+STALE = {"do": "exec", "args": {"run": ["touch", "/data/started"]}}
+
+
+@pytest.mark.parametrize("after", [[], [{**BACK, "within": "4s"}]], ids=["short", "until"])
+async def test_a_container_that_crashes_again_and_again_did_not_come_back(
+    shop: Shop, docker_box: Box, after: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("captain.probes.drill.WITHIN", timedelta(seconds=4))
+    docker_box.start("web", Cmd=LOOP, HostConfig=ALWAYS | {"NetworkMode": "none"})
+    drill(shop, around(docker_box, signal(docker_box, "KILL"), *after))
+    async with captain(shop) as engine:
+        await engine.act("drilled")
+        seen = found(engine, "drilled")
+        assert seen.verdict == "fail" and seen.result is not None, seen.message
+        assert "recovery" not in seen.result.observed
+
+
+@pytest.mark.parametrize("after", [[], [{**BACK, "within": "2s"}]], ids=["short", "until"])
+async def test_a_container_that_comes_back_unhealthy_did_not_come_back(
+    shop: Shop, docker_box: Box, after: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("captain.probes.drill.WITHIN", timedelta(seconds=2))
+    docker_box.start("web", Cmd=TRAP, Healthcheck=SICK, HostConfig=ALWAYS | {"NetworkMode": "none"})
+    stale = {**STALE, "target": docker_box.name("web")}
+    drill(shop, around(docker_box, stale, signal(docker_box, "KILL"), *after))
+    async with captain(shop) as engine:
+        await engine.act("drilled")
+        assert found(engine, "drilled").verdict == "fail", found(engine, "drilled").message
+
+
+async def test_recovery_ends_where_the_steady_time_begins(shop: Shop, docker_box: Box) -> None:
+    check = {"Test": ["CMD", "true"], "Interval": 200_000_000}
+    docker_box.start("web", Healthcheck=check, HostConfig=ALWAYS | {"NetworkMode": "none"})
+    moves = (signal(docker_box, "KILL"), BACK, signal(docker_box, "KILL"))
+    drill(shop, around(docker_box, *moves), expect=["ok", "recovery < duration('3s')", "longest_wait < duration('3s')"])
+    async with captain(shop) as engine:
+        await engine.act("drilled")
+        assert found(engine, "drilled").verdict == "pass", found(engine, "drilled").message
+
+
+async def test_for_0s_takes_the_first_look_for_it(shop: Shop, docker_box: Box) -> None:
+    docker_box.start("web", Cmd=LOOP, HostConfig=ALWAYS | {"NetworkMode": "none"})
+    drill(shop, around(docker_box, signal(docker_box, "KILL"), {**BACK, "for": "0s"}))
+    async with captain(shop) as engine:
+        await engine.act("drilled")
+        assert found(engine, "drilled").verdict == "pass", found(engine, "drilled").message
 
 
 async def test_a_container_that_does_not_run_is_not_touched(shop: Shop, docker_box: Box) -> None:
