@@ -29,7 +29,7 @@ class CommandProbe(Probe):
     It is started without a terminal, with a short list of captain's variables, and nothing it starts outlives it.
     A program that is not found, is killed or takes too long gave no answer: unknown, not a failure.
 
-    With `container` it runs in a running container of that name, or of the service of that name, whatever the
+    With `container` it runs in a running container of that name, or in one of the service of that name, whatever the
     repository holds: that is more than reading, so it runs only by itself where the environment allows `active`.
     """
 
@@ -55,7 +55,7 @@ expect: exit_code == 0"""
     parse: Literal["text", "json", "int"] = "text"
     """What stdout is."""
     container: Text | None = None
-    """The running container it is started in, by name, or by the name of its service."""
+    """The running container it is started in, by name or by its service's: `shop_web` (Compose: project_service)."""
     host: Text | None = None
     """The engine of `container`, default $DOCKER_HOST, else the docker context's."""
 
@@ -76,8 +76,11 @@ expect: exit_code == 0"""
         value: Annotated[int, "stdout as a whole number, with parse: int"]
 
     def asks(self) -> str:
+        return self._asks(self.container)
+
+    def _asks(self, container: str | None) -> str:
         said = self.run if isinstance(self.run, str) else shlex.join(self.run)
-        return said if self.container is None else f"in {self.container}: {said}"
+        return said if container is None else f"in {container}: {said}"
 
     def programs(self) -> tuple[Program, ...]:
         where = self.container if self.host is None else f"{self.container} of {self.host}"
@@ -88,11 +91,11 @@ expect: exit_code == 0"""
         return "read" if self.container is None else "active"
 
     async def measure(self, ctx: Context) -> Measurement:
-        asked = self.asks()
-        done, left = await self._done(ctx)
+        done, left, container = await self._done(ctx)
+        asked = self._asks(container)
         if done.timed_out:
             seconds = f"{ctx.timeout.total_seconds():g}s"
-            what = f"may still run in {self.container}" if left else "was stopped"
+            what = f"may still run in {container}" if left else "was stopped"
             raise ProbeError(f"{asked}: did not end within {seconds} and {what}", fault="unclear")
         if done.exit_code is None:
             raise ProbeError(f"{asked}: ended by {done.signal or 'an unknown cause'}", fault="unclear")
@@ -112,8 +115,8 @@ expect: exit_code == 0"""
             notes=notes,
         )
 
-    async def _done(self, ctx: Context) -> tuple[Finished, bool]:
-        """How the program ended, and whether it may still run."""
+    async def _done(self, ctx: Context) -> tuple[Finished, bool, str | None]:
+        """How the program ended, whether it may still run, and in which container."""
         from captain.effects.program import probe_environ, run_program
 
         argv = self.programs()[0].argv
@@ -126,10 +129,10 @@ expect: exit_code == 0"""
             done = await run_inside(
                 ctx.blocking, where, self.container, argv, timeout=ctx.timeout, env=self.env, cwd=cwd
             )
-            return done.finished, done.left
+            return done.finished, done.left, done.container
         try:
             env = probe_environ(ctx.environ, self.env)
-            return await run_program(argv, cwd=ctx.root / self.cwd, env=env, timeout=ctx.timeout), False
+            return await run_program(argv, cwd=ctx.root / self.cwd, env=env, timeout=ctx.timeout), False, None
         except ProgramError as error:
             raise ProbeError(error.message, hint=error.hint) from error
 

@@ -68,7 +68,7 @@ expect: ['running == matched', 'healthy == running', 'restarting == 0']"""
     project: Text | None = None
     """A Compose project or a Swarm stack."""
     services: tuple[Text, ...] = ()
-    """Services of Compose (`web` or `shop_web`) or of Swarm (`shop_web`)."""
+    """Services of Compose (`shop_web`, or `web` where one project has it) or of Swarm (`shop_web`)."""
     labels: Mapping[Text, Text] = {}
     """Labels a container must have; an empty value asks for the label alone."""
     exclude: tuple[Chosen, ...] = ()

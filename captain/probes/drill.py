@@ -14,10 +14,11 @@ from captain.effects import Program
 from captain.errors import CaptainError, ProbeError
 from captain.fields import Holds, Text, wrong
 from captain.measurement import Measurement, Safety, Value
-from captain.probes import TEXT, Context, Probe, Probes, Seen, probe
-from captain.systems.moves import CRASHES, EVERY, WITHIN, Move, brief, perform
+from captain.probes import TEXT, Context, Probe, Probes, Seen, Sights, probe
+from captain.systems.moves import EVERY, STEADY, WITHIN, Move, brief, perform
 
 if TYPE_CHECKING:
+    from captain.systems.docker.comeback import Running
     from captain.systems.docker.reader import Endpoint
 
 _CLEANUP = timedelta(seconds=60)
@@ -37,7 +38,13 @@ class DrillProbe(Probe):
     middle; where captain is killed nobody cleans up, and the step says so until it is run again.
 
     `do: signal` never goes through the engine's own kill, which suppresses the restart policy. A process that ignores
-    the signal did not crash. After a crash without `until` captain waits 30 s for a restart or for another container.
+    the signal did not crash. After a crash without `until` captain waits 30 s for a restart or for another container,
+    which must then run for 3 s without another crash and, where it has a check, become healthy. An `until` after a
+    crash must stay true as long, while nothing crashes again or is unhealthy; `for` says how long, and `for: 0s` takes
+    the first look for it. recovery ends where that time begins.
+
+    A service of Compose is only touched where it is written with its project, `shop_web`: other projects may have a
+    `web` too.
 
     `do: exec` runs a program in a container, `do: run` any program of the repository: fault injection on and off,
     scaling, an update, a message published. An `until` that held before anything was done says little: compare with
@@ -81,7 +88,7 @@ expect: [ok, 'recovery <= duration("30s")']"""
 
         ran: Annotated[bool, "something was done"]
         ok: Annotated[bool, "every `until` came true in time"]
-        recovery: Annotated[timedelta, "from the last thing done to the `until` after it"]
+        recovery: Annotated[timedelta, "from the last thing done to the `until` after it coming true for good"]
         longest_wait: Annotated[timedelta, "the longest that an `until` took"]
         failed_at: Annotated[str, "the `until` that did not come true in time"]
         cleaned_up: Annotated[bool, "every step of the cleanup worked; true where there is none"]
@@ -103,7 +110,7 @@ expect: [ok, 'recovery <= duration("30s")']"""
     def alone(self, number: int) -> bool:
         """Whether step `number` crashes something and no `until` says what is waited for then."""
         move, after = self.steps[number - 1], self.steps[number : number + 1]
-        return move.do == "signal" and move.args.signal in CRASHES and not (after and after[0].until)
+        return move.crashes and not (after and after[0].until)
 
     def asks(self) -> str:
         return "; ".join(one.says() for one in self.steps)
@@ -141,6 +148,20 @@ expect: [ok, 'recovery <= duration("30s")']"""
         return await _Experiment(self, ctx, total - kept, kept).measurement()
 
 
+@dataclass(frozen=True)
+class _Sight:
+    """What one look at an `until` came to."""
+
+    truth: bool | None
+    said: str
+    failed: bool
+    """Whether the product failed a probe."""
+    before: bool = False
+    """Whether it held before anything was done."""
+    stands: list[Mapping[str, int]] = field(default_factory=list)
+    """Of each thing that was made to crash: its containers and how often each was restarted."""
+
+
 @dataclass
 class _Experiment:
     """One run of a drill."""
@@ -159,6 +180,8 @@ class _Experiment:
     began: float = 0.0
     last: timedelta = timedelta(0)
     """When the last thing was begun."""
+    crashed: list[str] = field(default_factory=list)
+    """What was made to crash since the last `until`."""
     at: str = "before anything was done"
 
     async def measurement(self) -> Measurement:
@@ -262,54 +285,102 @@ class _Experiment:
         engine, blocking = self._engine(), self.ctx.blocking
         before = await running(blocking, engine, move.target or "", min(_MOVE, self.limit - self.elapsed))
         await self._begin(move)
-        if not await come_back(blocking, engine, before, WITHIN):
+        self.crashed.remove(before.name)
+        began = self.elapsed
+        after = await come_back(blocking, engine, before, WITHIN)
+        if after is None:
             self.notes.append(f"did not come back within {brief(WITHIN)}: {self.at}")
             return False
-        self._recovered(self.elapsed - self.last, f"{move.target} was restarted and runs")
+        at = began + after
+        self._recovered(at, at - self.last, f"came true: {move.target} was restarted and runs on")
         return True
 
     async def _begin(self, move: Move) -> None:
         self.done = True
         self.observed["ran"] = True
         self.last = self.elapsed
+        if move.crashes:
+            self.crashed.append(move.target or "")
         self._note(move.says())
         await self._do(move, self.limit - self.elapsed)
 
-    def _recovered(self, waited: timedelta, said: str) -> None:
+    def _recovered(self, at: timedelta, waited: timedelta, said: str) -> None:
         longest = self.observed.get("longest_wait")
         known = longest if isinstance(longest, timedelta) else timedelta(0)
-        self.observed |= {"recovery": self.elapsed - self.last, "longest_wait": max(known, waited)}
-        self._note(f"came true: {said}")
+        self.observed |= {"recovery": at - self.last, "longest_wait": max(known, waited)}
+        if said:
+            self._note(said)
 
-    async def _until(self, move: Move, before: Mapping[str, Mapping[str, Value]]) -> bool:
-        """Whether it came true in time. Raises ProbeError where nobody can say."""
-        around = self.ctx.around
-        assert around is not None and move.until is not None
+    async def _until(self, move: Move, before: Sights) -> bool:
+        """Whether it came true in time and stayed so. Raises ProbeError where nobody can say."""
         within, every = move.within or WITHIN, move.every or EVERY
+        steady = move.hold if move.hold is not None else STEADY if self.crashed else timedelta(0)
         began = asked = self.elapsed
+        since: timedelta | None = None
+        stood: list[Mapping[str, int]] = []
         while True:
-            found = await self._look(max(within - (asked - began), timedelta(seconds=1)))
-            held = around.holds(move.until, {name: one.observed for name, one in found.items()}, before)
-            waited = self.elapsed - began
-            if held.truth is True and asked == began and around.holds(move.until, before, before).truth:
-                self.notes.append(f"{self.at}: held at the first look, as it did before anything was done")
-                self._note("held at the first look, as it did before anything was done")
-            if held.truth is True and asked - began <= within:
-                self._recovered(waited, held.said)
+            one = await self._sight(move, before, max(within + steady - (asked - began), timedelta(seconds=1)), steady)
+            if one.truth is False and since is not None:
+                self._broke(f"did not stay true: {one.said}")
+                since = None
+            if one.truth is True and since is not None and one.stands != stood:
+                self._broke("crashed again")
+                since = None
+            if one.truth is True and since is None and asked - began <= within:
+                since, stood = self.elapsed, one.stands
+                if asked == began and one.before:
+                    self.notes.append(f"{self.at}: held at the first look, as it did before anything was done")
+                    self._note("held at the first look, as it did before anything was done")
+                self._note(f"came true: {one.said}")
+            if one.truth is True and since is not None and (not steady or asked - since >= steady):
+                self._recovered(since, since - began, f"stayed true for {brief(steady)}" if steady else "")
+                self.crashed.clear()
                 return True
-            if waited + every > within:
+            # What is not known neither counts nor begins the time again, and does not go on for ever.
+            lasting = one.truth is True and since is not None
+            if not lasting and self.elapsed + every > (began if since is None else since + steady) + within:
                 break
             await asyncio.sleep(max((every - (self.elapsed - asked)).total_seconds(), 0))
             asked = self.elapsed
-        errors = [one for one in found.values() if one.error is not None]
-        if held.truth is None and not any(one.failed for one in errors):
-            missing = "; ".join(one.error.message for one in errors if one.error is not None)
-            raise ProbeError(f"nobody can say whether it came true: {missing or held.said}")
-        failed = "; ".join(one.error.message for one in errors if one.error is not None)
-        # What conditions say of what was seen names the condition; an error does not.
-        said = f"{self.at}: {failed}" if failed else f"{self.at.partition(',')[0]}, {held.said}"
+        if one.truth is None and not one.failed:
+            raise ProbeError(f"nobody can say whether it came true: {one.said}")
+        said = f"{self.at}: {one.said}" if one.failed else f"{self.at.partition(',')[0]}, {one.said}"
         self.notes.append(f"did not come true in time: {said}")
         return False
+
+    def _broke(self, what: str) -> None:
+        self.notes.append(f"{self.at}: came true and {what}")
+        self._note(f"came true and {what}")
+
+    async def _sight(self, move: Move, before: Sights, most: timedelta, steady: timedelta) -> _Sight:
+        """One look at an `until`, and at what was made to crash where it must stay true."""
+        around = self.ctx.around
+        assert around is not None and move.until is not None
+        found = await self._look(most)
+        held = around.holds(move.until, {name: one.observed for name, one in found.items()}, before)
+        errors = [one for one in found.values() if one.error is not None]
+        missing = "; ".join(one.error.message for one in errors if one.error is not None)
+        failed = any(one.failed for one in errors)
+        if held.truth is not True:
+            return _Sight(held.truth, held.said if held.truth is False else missing or held.said, failed)
+        held_before = around.holds(move.until, before, before).truth is True
+        try:
+            stands = await self._stand() if steady else []
+        except ProbeError as error:
+            return _Sight(None, error.message, False)
+        if sick := [one.name for one in stands if one.unhealthy]:
+            return _Sight(False, f"{', '.join(sick)} is unhealthy", False)
+        return _Sight(True, held.said, False, held_before, [one.restarts for one in stands])
+
+    async def _stand(self) -> list[Running]:
+        """What now runs of all that was made to crash."""
+        if not self.crashed:
+            return []
+        from captain.systems.docker.comeback import standing
+
+        most = max(min(_MOVE, self.limit - self.elapsed), timedelta(seconds=1))
+        engine, blocking = self._engine(), self.ctx.blocking
+        return [await standing(blocking, engine, name, most) for name in self.crashed]
 
     async def _clean(self) -> str | None:
         """What did not work, None where all of it did. Nothing is cleaned up where nothing was done."""

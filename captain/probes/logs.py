@@ -190,7 +190,7 @@ expect: ['new_groups == 0', 'json_ratio >= 0.95', 'secrets_found == 0']"""
         start = self._start(ctx, now)
         if self.source == "docker":
             found = await self._of_containers(ctx, seconds)
-            pieces, now, start = found.pieces, found.now or now, found.start
+            pieces, now, start, notes = found.pieces, found.now or now, found.start, found.notes
         elif self.source == "file":
             path, root, since = self.path or "", ctx.root, start
             pieces, notes, shown = await ctx.blocking(lambda: read_files(root, path, self.tail, since))

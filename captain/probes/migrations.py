@@ -90,7 +90,7 @@ expect: ['model_drift == 0', 'irreversible == 0', 'destructive == 0']"""
     env: Mapping[EnvName, Text] = Field(default_factory=dict)
     """Variables the project is given; may hold `${{ secrets.NAME }}`."""
     container: Text | None = None
-    """A running container, or the service of one, in which the project is asked instead of on this machine."""
+    """A running container in which the project is asked, by name or by its service's: `shop_web`."""
     host: Text | None = None
     """The engine of `container`, default $DOCKER_HOST, else the docker context's."""
     database: Text = "default"
@@ -223,7 +223,7 @@ expect: ['model_drift == 0', 'irreversible == 0', 'destructive == 0']"""
 
     async def _told(self, ctx: Context, files: tuple[str, ...] | None, notes: list[str]) -> dict[str, Value]:
         async def run(argv: Sequence[str]) -> Finished:
-            return await self._run(ctx, argv)
+            return await self._run(ctx, argv, notes)
 
         tool: Literal["django", "alembic"] = "alembic" if self.tool == "alembic" else "django"
         told = await ask_project(
@@ -232,7 +232,7 @@ expect: ['model_drift == 0', 'irreversible == 0', 'destructive == 0']"""
         notes += [f"the part about the {part} ended with: {said}" for part, said in told.errors.items()]
         return self._seen(told, known=files is not None, deployed=ctx.deployed_at is not None, notes=notes)
 
-    async def _run(self, ctx: Context, argv: Sequence[str]) -> Finished:
+    async def _run(self, ctx: Context, argv: Sequence[str], notes: list[str]) -> Finished:
         from captain.effects.program import probe_environ, run_program
 
         env = {"PYTHONDONTWRITEBYTECODE": "1", **self.env}
@@ -244,6 +244,8 @@ expect: ['model_drift == 0', 'irreversible == 0', 'destructive == 0']"""
             cwd = None if self.cwd == "." else self.cwd
             where = endpoint(self.host, ctx.environ)
             done = await run_inside(ctx.blocking, where, self.container, argv, timeout=timeout, env=env, cwd=cwd)
+            if done.container != self.container:
+                notes.append(f"it was asked in the container {safe(done.container, 100)}")
             return done.finished
         try:
             around = probe_environ(ctx.environ, env)

@@ -57,7 +57,7 @@ def lacking(item: Item, found: Survey, offers: Sequence[Offer]) -> str:
 def _missing(item: Item, found: Survey, offers: Sequence[Offer]) -> str:
     absent = [kind for offer in offers for kind in offer.kinds if probes.find(kind) is None]
     if absent:
-        return f"A captain with the kind {absent[0]} measures it in what was found: {offers[0].why}."
+        return f"The kind {absent[0]} of another version measures it in what was found: {offers[0].why}."
     name = variable(found, "database")
     if item.about & {"postgres", "database"} and item.section == "db" and name not in found.set_variables:
         return f"Once {name} is set, captain init in a fresh copy asks the database itself."

@@ -19,6 +19,7 @@ from captain.effects.program import Finished, probe_environ, run_program
 from captain.errors import ProbeError
 from captain.fields import Duration, EnvName, Holds, Run, Text, wrong
 from captain.safe import safe
+from captain.systems.docker.comeback import STEADY as STEADY
 from captain.systems.docker.exec import run_inside
 from captain.systems.docker.reader import endpoint
 from captain.systems.docker.signal import signal_container
@@ -55,13 +56,15 @@ class Move(BaseModel):
     do: Literal["signal", "exec", "run"] | None = None
     """`signal` the first process of a container, `exec` a program in one, `run` a program here."""
     target: Text | None = None
-    """The container, by name or by the name of its service."""
+    """The container, by name or by its service's: `shop_web` (Compose: project_service)."""
     args: Arguments = Arguments()
     """How it is done."""
     until: Holds | None = None
     """What must come true before it goes on; `before.` is what was seen before anything was done."""
     within: Duration | None = None
     """How long `until` may take, default 30s."""
+    hold: Duration | None = Field(default=None, alias="for")
+    """How long it must then stay true; default 3s where a signal ended a process since the `until` before, else 0s."""
     every: Duration | None = None
     """How often `until` is looked at, default 500ms."""
 
@@ -81,12 +84,18 @@ class Move(BaseModel):
     def says(self) -> str:
         """The move in one line."""
         if self.until is not None:
-            return f"waits at most {brief(self.within or WITHIN)} until {' and '.join(self.until)}"
+            stays = f", for {brief(self.hold)}" if self.hold else ""
+            return f"waits at most {brief(self.within or WITHIN)} until {' and '.join(self.until)}{stays}"
         if self.do == "signal":
             return f"sends {self.args.signal} to the first process of {self.target}"
         run = self.args.run or ()
         said = run if isinstance(run, str) else shlex.join(run)
         return f"runs in {self.target}: {said}" if self.do == "exec" else f"runs {said}"
+
+    @property
+    def crashes(self) -> bool:
+        """Whether a process is expected to be gone after it."""
+        return self.do == "signal" and self.args.signal in CRASHES
 
     def program(self, host: str | None) -> Program | None:
         """What is started, None where nothing is."""
@@ -110,7 +119,7 @@ def _complete(do: str, data: Mapping[str, Any]) -> None:
         raise wrong(f"names no args.{need} for {do}")
     if strange := given - wants:
         raise wrong(f"names args.{min(strange)}, which {do} does not have")
-    if wrongly := {"within", "every"} & data.keys():
+    if wrongly := {"within", "for", "every"} & data.keys():
         raise wrong(f"{min(wrongly)} has no effect beside do")
 
 
@@ -120,8 +129,8 @@ async def perform(
     """Do it, and say how it went. Raises ProbeError where it did not work."""
     if move.do == "signal":
         target, signal, where = move.target or "", move.args.signal or "", endpoint(host, environ)
-        ends = signal in CRASHES
-        return await signal_container(blocking, where, target, signal, pid=move.args.pid, ends=ends, timeout=timeout)
+        pid, ends = move.args.pid, move.crashes
+        return await signal_container(blocking, where, target, signal, pid=pid, ends=ends, timeout=timeout)
     program = move.program(None)
     assert program is not None
     if move.do == "exec":
@@ -135,21 +144,21 @@ async def perform(
             env=move.args.env,
             cwd=cwd,
         )
-        return _well(done.finished, timeout, left=done.left)
+        return _well(done.finished, timeout, f" in {done.container}", left=done.left)
     given = probe_environ(environ, move.args.env)
     ended = await run_program(program.argv, cwd=root / program.cwd, env=given, timeout=timeout)
-    return _well(ended, timeout, left=False)
+    return _well(ended, timeout, "", left=False)
 
 
-def _well(ended: Finished, timeout: timedelta, *, left: bool) -> str:
+def _well(ended: Finished, timeout: timedelta, where: str, *, left: bool) -> str:
     if ended.exit_code == 0 and not ended.timed_out:
-        return "exit 0"
+        return f"exit 0{where}"
     if ended.timed_out:
         more = " and may still run" if left else ""
-        raise ProbeError(f"did not end within {timeout.total_seconds():g}s{more}", fault="unclear")
+        raise ProbeError(f"did not end within {timeout.total_seconds():g}s{where}{more}", fault="unclear")
     said = safe(" ".join((ended.stderr or ended.stdout).decode("utf-8", "replace").split()), 300)
     how = f"exit {ended.exit_code}" if ended.exit_code is not None else f"ended by {ended.signal}"
-    raise ProbeError(f"{how}{f': {said}' if said else ''}", fault="unclear")
+    raise ProbeError(f"{how}{where}{f': {said}' if said else ''}", fault="unclear")
 
 
 def brief(value: timedelta) -> str:

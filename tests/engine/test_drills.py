@@ -254,6 +254,7 @@ GOOD: dict[str, Any] = {
         ({"steps": [GOOD["steps"][0]]}, "ends without until"),
         ({"steps": [{"until": "web.status == 200"}]}, "does nothing"),
         ({"steps": []}, "steps"),
+        ({"steps": [{**GOOD["steps"][0], "for": "1s"}, GOOD["steps"][1]]}, "for has no effect beside do"),
         ({"steps": [{"do": "signal", "target": "a"}]}, "names no args.signal for signal"),
         ({"steps": [{"do": "signal", "args": {"signal": "KILL"}}]}, "names no target for signal"),
         ({"steps": [{"do": "run", "target": "a", "args": {"run": ["x"]}}]}, "names a target, which run"),
@@ -353,3 +354,40 @@ def test_times_are_told_as_durations() -> None:
     probe = DrillProbe.model_validate({**GOOD, "probes": {"web": {"http": {"url": "http://x"}}}})
     assert (probe.safety, probe.timeout, list(probe.inner)) == ("drill", timedelta(minutes=10), ["web"])
     assert probe.asks() == "runs true; waits at most 30s until web.status == 200"
+
+
+COUNT = {"eye": {"command": {"run": "echo >> looks; wc -l < looks", "parse": "int"}}}
+"""The first look, before anything is done, sees 1."""
+
+
+async def test_what_must_stay_true_begins_again_where_it_did_not(shop: Shop) -> None:
+    wait = {"until": "eye.value != 3", "within": "5s", "every": "100ms", "for": "300ms"}
+    drill(shop, {"probes": COUNT, "steps": [writes("done"), wait]}, expect=["ok", "recovery < duration('2s')"])
+    async with captain(shop) as engine:
+        await engine.act("drilled")
+        assert found(engine, "drilled").verdict == "pass", found(engine, "drilled").message
+    kept = evidence(shop)
+    told = [one["what"].split(":")[0] for one in kept["observed"]["timeline"]]
+    assert told[-4:] == ["came true", "came true and did not stay true", "came true", "stayed true for 0.3s"]
+    assert any("came true and did not stay true" in note for note in kept["notes"])
+
+
+async def test_what_does_not_stay_true_in_time_fails(shop: Shop) -> None:
+    wait = {"until": "eye.value % 3 != 0", "within": "1s", "every": "50ms", "for": "10s"}
+    drill(shop, {"probes": COUNT, "steps": [writes("done"), wait]})
+    async with captain(shop) as engine:
+        began = time.monotonic()
+        await engine.act("drilled")
+        assert time.monotonic() - began < 4
+        assert found(engine, "drilled").verdict == "fail", found(engine, "drilled").message
+
+
+async def test_what_is_not_seen_any_more_did_not_stay_true(shop: Shop) -> None:
+    """Two looks and then none: nobody can say."""
+    eye = {"eye": {"command": {"run": "echo >> looks; test $(wc -l < looks) -lt 4 && echo 1", "parse": "int"}}}
+    wait = {"until": "eye.value == 1", "within": "1s", "every": "100ms", "for": "1s"}
+    drill(shop, {"probes": eye, "steps": [writes("done"), wait]})
+    async with captain(shop) as engine:
+        await engine.act("drilled")
+        seen = found(engine, "drilled")
+        assert seen.verdict == "unknown" and "nobody can say whether it came true" in seen.message, seen.message

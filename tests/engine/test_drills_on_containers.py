@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from captain.errors import ProbeError
-from captain.systems.docker.exec import runs
+from captain.systems.docker.containers import runs
 from captain.systems.docker.reader import endpoint
 from captain.systems.docker.signal import signal_container
 from captain.threads import on_daemon
@@ -79,12 +81,113 @@ async def test_f3_a_service_comes_back_in_another_container(shop: Shop, docker_b
     assert sorted(counts) == [0, 1]
 
 
+async def test_a_service_called_like_the_beginning_of_an_id_never_crashes_somebody_else(
+    shop: Shop, docker_box: Box
+) -> None:
+    other = docker_box.start("other", HostConfig=ALWAYS | {"NetworkMode": "none"})
+    mine = {"com.docker.compose.service": other[:6]}
+    docker_box.start("mine", HostConfig=ALWAYS | {"NetworkMode": "none"}, Labels=mine)
+    step = {"do": "signal", "target": other[:6], "args": {"signal": "KILL"}}
+    drill(shop, {"host": docker_box.engine.host, "steps": [step]})
+    async with captain(shop) as engine:
+        await engine.act("drilled")
+        assert found(engine, "drilled").verdict == "pass", found(engine, "drilled").message
+    counts = [docker_box.inspect(docker_box.name(one))["RestartCount"] for one in ("mine", "other")]
+    assert counts == [1, 0]
+
+
+def compose(box: Box, target: str) -> dict[str, Any]:
+    """A drill on the one container of a service of Compose."""
+    labels = {"com.docker.compose.service": box.name("web"), "com.docker.compose.project": box.name("blog")}
+    box.start("blog-1", HostConfig=ALWAYS | {"NetworkMode": "none"}, Labels=labels)
+    run = {"do": "exec", "target": target, "args": {"run": ["true"]}}
+    kill = {"do": "signal", "target": target, "args": {"signal": "KILL"}}
+    return {"host": box.engine.host, "steps": [run, kill]}
+
+
+async def test_no_service_of_another_project_crashes_for_ours(shop: Shop, docker_box: Box) -> None:
+    web, blog = docker_box.name("web"), docker_box.name("blog")
+    drill(shop, compose(docker_box, web))
+    async with captain(shop) as engine:
+        await engine.act("drilled")
+        seen = found(engine, "drilled")
+        assert seen.verdict == "unknown" and f"{web} is a service of {blog}, which" in seen.message, seen.message
+        assert f"write {blog}_{web}" in seen.message
+    assert docker_box.inspect(docker_box.name("blog-1"))["RestartCount"] == 0
+
+
+async def test_the_timeline_names_the_container_that_a_service_stood_for(shop: Shop, docker_box: Box) -> None:
+    drill(shop, compose(docker_box, f"{docker_box.name('blog')}_{docker_box.name('web')}"))
+    async with captain(shop) as engine:
+        await engine.act("drilled")
+        seen = found(engine, "drilled")
+        assert seen.verdict == "pass" and seen.result is not None, seen.message
+    (probe,) = shop.recorded("step.result")[-1].data["probes"]
+    with shop.log(read_only=True) as log:
+        kept = log.evidence(probe["evidence"])
+    assert kept is not None
+    told = [one["what"] for one in json.loads(kept.data)["observed"]["timeline"]]
+    assert f"exit 0 in {docker_box.name('blog-1')}" in told
+    assert any("KILL to pid" in one and one.endswith(f" of {docker_box.name('blog-1')}") for one in told)
+
+
 async def test_a_container_that_nothing_restarts_fails(shop: Shop, docker_box: Box) -> None:
     docker_box.start("web")
     drill(shop, around(docker_box, signal(docker_box, "KILL"), {**BACK, "within": "2s"}))
     async with captain(shop) as engine:
         await engine.act("drilled")
         assert found(engine, "drilled").verdict == "fail", found(engine, "drilled").message
+
+
+LOOP = ["sh", "-c", "test -e /data/pid && sleep 1 && exit 1; touch /data/pid; while :; do sleep 0.2; done"]
+"""Starts once, and finds a stale file at every later start."""
+SICK = {"Test": ["CMD-SHELL", "test ! -e /data/started"], "Interval": 300_000_000, "Retries": 2}
+STALE = {"do": "exec", "args": {"run": ["touch", "/data/started"]}}
+
+
+@pytest.mark.parametrize("after", [[], [{**BACK, "within": "4s"}]], ids=["short", "until"])
+async def test_a_container_that_crashes_again_and_again_did_not_come_back(
+    shop: Shop, docker_box: Box, after: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("captain.probes.drill.WITHIN", timedelta(seconds=4))
+    docker_box.start("web", Cmd=LOOP, HostConfig=ALWAYS | {"NetworkMode": "none"})
+    drill(shop, around(docker_box, signal(docker_box, "KILL"), *after))
+    async with captain(shop) as engine:
+        await engine.act("drilled")
+        seen = found(engine, "drilled")
+        assert seen.verdict == "fail" and seen.result is not None, seen.message
+        assert "recovery" not in seen.result.observed
+
+
+@pytest.mark.parametrize("after", [[], [{**BACK, "within": "2s"}]], ids=["short", "until"])
+async def test_a_container_that_comes_back_unhealthy_did_not_come_back(
+    shop: Shop, docker_box: Box, after: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("captain.probes.drill.WITHIN", timedelta(seconds=2))
+    docker_box.start("web", Cmd=TRAP, Healthcheck=SICK, HostConfig=ALWAYS | {"NetworkMode": "none"})
+    stale = {**STALE, "target": docker_box.name("web")}
+    drill(shop, around(docker_box, stale, signal(docker_box, "KILL"), *after))
+    async with captain(shop) as engine:
+        await engine.act("drilled")
+        assert found(engine, "drilled").verdict == "fail", found(engine, "drilled").message
+
+
+async def test_recovery_ends_where_the_steady_time_begins(shop: Shop, docker_box: Box) -> None:
+    check = {"Test": ["CMD", "true"], "Interval": 200_000_000}
+    docker_box.start("web", Healthcheck=check, HostConfig=ALWAYS | {"NetworkMode": "none"})
+    moves = (signal(docker_box, "KILL"), BACK, signal(docker_box, "KILL"))
+    drill(shop, around(docker_box, *moves), expect=["ok", "recovery < duration('3s')", "longest_wait < duration('3s')"])
+    async with captain(shop) as engine:
+        await engine.act("drilled")
+        assert found(engine, "drilled").verdict == "pass", found(engine, "drilled").message
+
+
+async def test_for_0s_takes_the_first_look_for_it(shop: Shop, docker_box: Box) -> None:
+    docker_box.start("web", Cmd=LOOP, HostConfig=ALWAYS | {"NetworkMode": "none"})
+    drill(shop, around(docker_box, signal(docker_box, "KILL"), {**BACK, "for": "0s"}))
+    async with captain(shop) as engine:
+        await engine.act("drilled")
+        assert found(engine, "drilled").verdict == "pass", found(engine, "drilled").message
 
 
 async def test_a_container_that_does_not_run_is_not_touched(shop: Shop, docker_box: Box) -> None:

@@ -181,6 +181,13 @@ async def test_a_program_in_a_container_is_observed_and_is_more_than_reading(ask
     assert probe.programs()[0].container == f"{docker_box.name('web')} of {docker_box.engine.host}"
 
 
+async def test_the_container_that_a_service_stood_for_is_named(ask: Ask, docker_box: Box) -> None:
+    project = docker_box.prefix
+    docker_box.start("web-1", Labels={"com.docker.compose.service": "web", "com.docker.compose.project": project})
+    seen = await ask(["true"], container=f"{project}_web", host=docker_box.engine.host)
+    assert seen.asked == f"in {docker_box.name('web-1')}: true"
+
+
 async def test_what_does_not_end_in_a_container_is_stopped_there(ask: Ask, docker_box: Box) -> None:
     docker_box.start("web")
     with pytest.raises(ProbeError, match="sleep 60: did not end within 1s and was stopped") as caught:

@@ -254,6 +254,28 @@ async def test_containers_are_chosen_by_name_pattern_service_project_and_label(d
     assert await chosen(names=(f"{project}-a-1-captain-0badcafe",)) == ["a-1-captain-0badcafe"]
 
 
+async def test_a_service_of_several_projects_is_nobodys_and_of_one_is_named(docker_box: Box) -> None:
+    web = docker_box.name("web")
+
+    def of(project: str) -> dict[str, str]:
+        return {"com.docker.compose.service": web, "com.docker.compose.project": docker_box.name(project)}
+
+    blog, shop = docker_box.name("blog"), docker_box.name("shop")
+    docker_box.start("blog-1", Labels=of("blog"))
+    result = await ask(docker_box.engine.host, services=(web,))
+    assert result.observed["running"] == 1
+    assert result.notes == (
+        f"{web} was taken from {blog}, the only project here that has it: say `project` to be sure",
+    )
+    docker_box.create("shop-1", Labels=of("shop"))
+    with pytest.raises(ProbeError, match=f"{web} is a service of {blog} and {shop}") as refused:
+        await ask(docker_box.engine.host, services=(web,))
+    assert (refused.value.fault, refused.value.hint) == ("instrument", f"write {blog}_{web} or {shop}_{web}")
+    for keys in ({"services": (web,), "project": shop}, {"services": (f"{shop}_{web}",)}):
+        result = await ask(docker_box.engine.host, **keys)
+        assert (result.observed["matched"], result.observed["running"], result.notes) == (1, 0, ())
+
+
 async def test_fewer_containers_than_asked_for_is_all_that_is_told(docker_box: Box) -> None:
     docker_box.start("one")
     result = await ask(docker_box.engine.host, names=(docker_box.name("one"),), min_matches="2")

@@ -522,11 +522,13 @@ echo "noise ${t%%\\"*}{\\"known\\": 1, \\"unapplied\\": [\\"shop.0001\\"], \\"er
 
 
 async def test_a_project_in_a_container_is_asked_there(docker_box: Box) -> None:
-    docker_box.start("web", Cmd=["sleep", "300"])
-    keys = {"tool": "django", "container": docker_box.name("web"), "run": ["sh", "-c", ECHO, "python"]}
+    service = docker_box.name("service")
+    docker_box.start("web", Cmd=["sleep", "300"], Labels={"com.docker.swarm.service.name": service})
+    keys = {"tool": "django", "container": service, "run": ["sh", "-c", ECHO, "python"]}
     probe = MigrationsProbe.model_validate({**keys, "host": docker_box.engine.host, "cwd": "/www"})
     seen = await probe.measure(context(30))
     assert seen.observed["plan"] == ["shop.0001"] and judged(seen) == "fail"
+    assert f"it was asked in the container {docker_box.name('web')}" in seen.notes
     with pytest.raises(ProbeError, match="cannot start no-such-python"):
         await probe.model_copy(update={"run": ("no-such-python",)}).measure(context(30))
 

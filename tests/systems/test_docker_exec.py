@@ -30,6 +30,11 @@ def run(docker_box: Box) -> Run:
     return inside
 
 
+def of(service: str, project: str) -> dict[str, str]:
+    """Labels that Compose gives a container."""
+    return {"com.docker.compose.service": service, "com.docker.compose.project": project}
+
+
 def processes(box: Box, suffix: str) -> list[str]:
     """The command lines of what runs in a container."""
     return [row[-1] for row in box.engine.client.top(box.name(suffix))["Processes"]]
@@ -58,6 +63,44 @@ async def test_a_container_is_found_by_its_service_too(docker_box: Box, run: Run
     docker_box.start("web", Labels={"com.docker.swarm.service.name": docker_box.name("service")})
     seen = await run(docker_box.name("service"), "true")
     assert (seen.container, seen.finished.exit_code) == (docker_box.name("web"), 0)
+
+
+async def test_the_beginning_of_an_id_is_no_name_and_never_hides_a_service(docker_box: Box, run: Run) -> None:
+    """The engine would take `8d` for whatever container has an id that begins so."""
+    other = docker_box.start("other")
+    for begin in (other[:2], other[:11]):
+        docker_box.start(f"of-{begin}", Labels={"com.docker.compose.service": begin})
+        assert (await run(begin, "true")).container == docker_box.name(f"of-{begin}")
+    with pytest.raises(ProbeError, match="has no container or service"):
+        await run(other[:9], "true")
+    assert (await run(other[:12], "true")).container == docker_box.name("other")
+    assert (await run(other, "true")).container == docker_box.name("other")
+
+
+async def test_a_service_of_compose_is_only_taken_with_its_project(docker_box: Box, run: Run) -> None:
+    """Where ours is gone, the `web` of another project would be the only one."""
+    project, web = docker_box.name("blog"), docker_box.name("web")
+    docker_box.start("blog-1", Labels=of(web, project))
+    with pytest.raises(ProbeError, match=f"{web} is a service of {project}, which the name does not say") as caught:
+        await run(web, "true")
+    assert (caught.value.fault, caught.value.hint) == ("instrument", f"write {project}_{web}")
+    for full in (f"{project}_{web}", f"{project}-{web}"):
+        assert (await run(full, "true")).container == docker_box.name("blog-1")
+    docker_box.create("shop-1", Labels=of(web, f"{project}2"))
+    with pytest.raises(ProbeError, match=f"{web} is a service of {project} and {project}2") as caught:
+        await run(web, "true")
+    assert caught.value.hint == f"write {project}_{web} or {project}2_{web}"
+    with pytest.raises(ProbeError, match="runs no container of"):
+        await run(f"{project}2_{web}", "true")
+
+
+async def test_a_name_that_two_projects_make_together_is_nobodys(docker_box: Box, run: Run) -> None:
+    one = docker_box.prefix
+    docker_box.start("a", Labels=of("b_c", one))
+    docker_box.start("b", Labels=of("c", f"{one}_b"))
+    with pytest.raises(ProbeError, match=f"is a service of {one} and {one}_b") as caught:
+        await run(f"{one}_b_c", "true")
+    assert caught.value.hint == "write the name of the container"
 
 
 async def test_what_does_not_run_is_no_answer(docker_box: Box, run: Run) -> None:

@@ -6,9 +6,9 @@ Absent keys are read as unset: newer engines leave out what older ones sent empt
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 Document = Mapping[str, Any]
 Health = Literal["none", "starting", "healthy", "unhealthy"]
@@ -48,6 +48,30 @@ def service_names(labels: Document) -> frozenset[str]:
     swarm = labels.get("com.docker.swarm.service.name")
     names = (compose, project and compose and f"{project}_{compose}", project and compose and f"{project}-{compose}")
     return frozenset(str(name) for name in (*names, swarm) if name)
+
+
+class Owner(NamedTuple):
+    """Whose service a container is of."""
+
+    project: str
+    """The Compose project; "" of Swarm's, whose names hold the stack already."""
+    service: str
+
+    @property
+    def full(self) -> str:
+        """The service's name with its project."""
+        return f"{self.project}_{self.service}" if self.project else self.service
+
+
+def owners(name: str, labels: Iterable[Document]) -> list[Owner]:
+    """All services that `name` may mean, from the labels of containers. More than one: nobody knows which is meant."""
+    found = set()
+    for each in labels:
+        if name in service_names(each):
+            of_swarm = each.get("com.docker.swarm.service.name") == name
+            project = "" if of_swarm else str(each.get("com.docker.compose.project") or "")
+            found.add(Owner(project, name if of_swarm else str(each.get("com.docker.compose.service"))))
+    return sorted(found)
 
 
 def service_of(document: Document) -> str:

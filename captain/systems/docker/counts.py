@@ -57,7 +57,7 @@ class Counts:
         allow = None if diff_allow is None else [Glob(pattern) for pattern in diff_allow]
         self._written = None if allow is None else [_written(seen, allow) for seen in found.containers]
         self._now = now
-        self.notes: list[str] = []
+        self.notes: list[str] = [*found.notes]
         self.items: list[Value] = [self._item(seen) for seen in found.containers]
 
     def observed(self) -> dict[str, Value]:

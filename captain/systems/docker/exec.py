@@ -19,7 +19,8 @@ from captain.blocking import Blocking
 from captain.effects.program import LIMIT, Finished, Kept
 from captain.errors import ProbeError
 from captain.safe import safe
-from captain.systems.docker.containers import name_of, service_names
+from captain.systems.docker.containers import name_of
+from captain.systems.docker.meant import meant
 from captain.systems.docker.reader import READS, Document, Endpoint, Reader
 
 _STARTER = (
@@ -138,31 +139,6 @@ def _run(where: Endpoint, job: _Job) -> Executed:
         return engine.run(job)
 
 
-def found_running(engine: Reader, name: str) -> Document:
-    """The running container of that name or id, else one of the service of that name.
-
-    Raises ProbeError, fault `unclear`, where there is none.
-    """
-    found = engine.container(name)
-    if found is None:
-        listed = [one for one in engine.containers() if name in service_names(one.get("Labels") or {})]
-        running = sorted((one for one in listed if one.get("State") == "running"), key=lambda one: str(one["Id"]))
-        if not running:
-            what = "runs no container of" if listed else "has no container or service"
-            raise ProbeError(f"{engine.where.name} {what} {safe(name, 200)}", fault="unclear")
-        found = engine.container(str(running[0]["Id"]))
-    if found is None or not runs(found):
-        how = "is paused" if ((found or {}).get("State") or {}).get("Paused") else "does not run"
-        raise ProbeError(f"the container {safe(name, 200)} {how}", fault="unclear")
-    return found
-
-
-def runs(document: Document) -> bool:
-    """Whether a container runs. Between a crash and the next start the engine calls it running and restarting."""
-    state = document.get("State") or {}
-    return bool(state.get("Running")) and not state.get("Paused") and not state.get("Restarting")
-
-
 class Executor(Reader):
     """Starts programs in containers, and reads. Nothing else is changed through it."""
 
@@ -172,7 +148,7 @@ class Executor(Reader):
         began = time.monotonic()
         keep = min(_STOPPING.total_seconds(), job.seconds / 3)
         until = began + job.seconds - keep
-        found = found_running(self, job.container)
+        found = meant(self, job.container)[0]
         mark = f"captain-{secrets.token_hex(8)}"
         ident, streams = self._started(found, ("sh", "-c", _STARTER, "sh", mark, *job.argv), job, until)
         pid, stderr = _told(mark, streams[2].text())

@@ -8,7 +8,9 @@ from datetime import datetime
 from typing import Any
 
 from captain.release import Image
+from captain.safe import safe
 from captain.systems.docker import containers as told
+from captain.systems.docker.meant import unclear
 from captain.systems.docker.passwd import MOST, PATH, Users
 from captain.systems.docker.reader import Document, Reader, pinned
 from captain.systems.docker.restarts import ended_task
@@ -98,6 +100,25 @@ class Look:
     """Containers that tasks of Swarm left behind, as the engine lists them."""
     forgets: bool = False
     """Whether Swarm keeps nothing of tasks that ended."""
+    notes: tuple[str, ...] = ()
+    """What the selection left open."""
+
+
+def chosen(selection: Selection, everything: Sequence[Document]) -> tuple[list[Document], list[str]]:
+    """The containers meant of all that the engine lists, and what the selection left open.
+
+    Raises ProbeError where a service's name is of several projects.
+    """
+    found, notes = [one for one in everything if selection.chooses(one)], []
+    for name in () if selection.project else selection.services:
+        owners = told.owners(name, (one.get("Labels") or {} for one in found))
+        unsaid = [one.project for one in owners if one.full != name]
+        if unsaid and len(owners) > 1:
+            raise unclear(name, owners)
+        notes += [f"{safe(name, 60)} was taken from {safe(project, 60)}" for project in unsaid]
+    if notes:
+        notes = [f"{', '.join(notes)}, the only project here that has it: say `project` to be sure"]
+    return found, notes
 
 
 def look(engine: Reader, selection: Selection, depth: Depth = _SHALLOW) -> Look:
@@ -105,9 +126,8 @@ def look(engine: Reader, selection: Selection, depth: Depth = _SHALLOW) -> Look:
     info = engine.info()
     seen, images = [], dict[str, Any]()
     everything = engine.containers()
-    for listed in everything:
-        if not selection.chooses(listed):
-            continue
+    meant, notes = chosen(selection, everything)
+    for listed in meant:
         document = engine.container(str(listed["Id"]))
         if document is None:
             continue
@@ -128,6 +148,7 @@ def look(engine: Reader, selection: Selection, depth: Depth = _SHALLOW) -> Look:
         any(option.startswith(("name=userns", "name=rootless")) for option in options) if info is not None else None,
         tuple(listed for listed in everything if ended_task(listed)),
         told.part(info or {}, "Swarm", "Cluster", "Spec", "Orchestration").get("TaskHistoryRetentionLimit") == 0,
+        tuple(notes),
     )
 
 

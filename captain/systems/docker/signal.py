@@ -17,7 +17,8 @@ from captain.blocking import Blocking
 from captain.errors import ProbeError
 from captain.safe import safe
 from captain.systems.docker.containers import name_of
-from captain.systems.docker.exec import found_running, run_inside
+from captain.systems.docker.exec import run_inside
+from captain.systems.docker.meant import meant
 from captain.systems.docker.reader import Endpoint, Reader
 
 _FROM_OUTSIDE = ("KILL", "STOP", "CONT")
@@ -84,7 +85,7 @@ async def _sent(
 
 def _first(where: Endpoint, container: str, seconds: float) -> Process:
     with Reader(where, seconds) as engine:
-        found = found_running(engine, container)
+        found = meant(engine, container)[0]
     return Process(str(found["Id"]), name_of(found), int((found.get("State") or {}).get("Pid") or 0))
 
 

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from captain.errors import ProbeError
 from captain.safe import safe
 from captain.systems.docker import containers as told
-from captain.systems.docker.look import Selection
+from captain.systems.docker.look import Selection, chosen
 from captain.systems.docker.reader import Document, Reader
 from captain.systems.lines.files import Piece
 from captain.systems.lines.lines import Line
@@ -32,6 +32,8 @@ class Containers:
     """The engine's time; None where it does not tell."""
     start: datetime | None = None
     """From when on lines count, by the engine's time."""
+    notes: list[str] = field(default_factory=list)
+    """What the selection left open."""
 
 
 def read_containers(
@@ -45,7 +47,7 @@ def read_containers(
 
     Raises where none is meant, or the log of one cannot be read.
     """
-    meant = [one for one in engine.containers() if selection.chooses(one)]
+    meant, notes = chosen(selection, engine.containers())
     if not meant:
         raise ProbeError("logs: no container matches", fault="unclear", hint="check names, services and project")
     if gone := _without(selection, meant):
@@ -53,7 +55,7 @@ def read_containers(
         raise ProbeError(f"logs: no container is {shown}", fault="unclear", hint="is it running? check names, services")
     if len(meant) > CONTAINERS:
         raise ProbeError(f"logs: {len(meant)} containers match, at most {CONTAINERS} are read", hint="say which")
-    found = Containers(now=told.moment((engine.info() or {}).get("SystemTime")))
+    found = Containers(notes=notes, now=told.moment((engine.info() or {}).get("SystemTime")))
     found.start = start(found.now)
     since = None if found.start is None else found.start - before
     for one in meant:
