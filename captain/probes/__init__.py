@@ -255,7 +255,7 @@ probes: Registry[type[Probe]] = Registry("captain.probes", "captain.probes")
 
 RESERVED = frozenset(
     (
-        *("dockerfile", "ignore", "report", "docs", "source"),
+        *("ignore", "report", "docs", "source"),
         *("watch", "score", "rollback"),
     )
 )
