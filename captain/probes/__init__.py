@@ -255,7 +255,7 @@ probes: Registry[type[Probe]] = Registry("captain.probes", "captain.probes")
 
 RESERVED = frozenset(
     (
-        *("ignore", "report", "docs", "source"),
+        *("report", "docs", "source"),
         *("watch", "score", "rollback"),
     )
 )
