@@ -184,8 +184,8 @@ async def test_a_folder_of_the_repository_is_asked_alone(repo: Repo, ask: Ask) -
 
 async def test_names_that_are_no_text_are_told_legibly(repo: Repo, ask: Ask) -> None:
     folder = os.fsencode(repo.path) + b"/\xff\x1b[2J"
-    os.mkdir(folder)
-    with open(folder + b"/.env", "w") as file:
+    Path(os.fsdecode(folder)).mkdir()
+    with Path(os.fsdecode(folder + b"/.env")).open("w") as file:
         file.write("A=1\n")
     seen = await ask()
     assert seen.observed["present_uncovered_count"] == 1
