@@ -255,7 +255,7 @@ probes: Registry[type[Probe]] = Registry("captain.probes", "captain.probes")
 
 RESERVED = frozenset(
     (
-        *("report", "docs"),
+        *("report",),
         *("watch", "score", "rollback"),
     )
 )
