@@ -6,7 +6,8 @@ A sentence here is read at two in the morning: what captain tried, what it met, 
     ├── UsageError            the command line or the setting asks for something that cannot be     (exit 2)
     ├── ProblemsError         files with problems, all of them at once, each with path:line:col      (exit 2)
     ├── Refusal               allowed in principle, not allowed now, with the reason                 (exit 1)
-    │   └── NeedsConfirmation the typed environment name is missing                                  (exit 4)
+    │   ├── NeedsConfirmation the typed environment name is missing                                  (exit 4)
+    │   └── NeedsInputs       questions of captain.yaml that nobody answered                         (exit 4)
     ├── ProbeError            a probe could not ask; never a verdict of its own
     ├── ProgramError          a program could not be started
     └── LogError              the log cannot be opened, read or written; nothing was recorded        (exit 2)
@@ -16,6 +17,7 @@ A sentence here is read at two in the morning: what captain tried, what it met, 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -29,6 +31,11 @@ class CaptainError(Exception):
         """What captain tried and what it met, without a full stop."""
         self.hint = hint
         """What to do now, or None where the message says it."""
+
+    @property
+    def advice(self) -> str:
+        """What was met, and what to do, in one line."""
+        return f"{self.message} ({self.hint})" if self.hint else self.message
 
 
 class UsageError(CaptainError):
@@ -81,6 +88,17 @@ class NeedsConfirmation(Refusal):
 
     def __init__(self, message: str, *, hint: str | None = None) -> None:
         super().__init__(message, hint=hint, exit_code=4)
+
+
+class NeedsInputs(Refusal):
+    """A run asks questions when it is opened, and these were not answered."""
+
+    def __init__(self, questions: Mapping[str, str]) -> None:
+        ident, question = next(iter(questions.items()))
+        more = f", and {len(questions) - 1} more" if len(questions) > 1 else ""
+        hint = " ".join(f"--set {name}=…" for name in questions)
+        self.questions = dict(questions)
+        super().__init__(f"not answered: {question} ({ident}){more}", hint=hint, exit_code=4)
 
 
 Fault = Literal["subject", "instrument", "unclear"]

@@ -40,6 +40,10 @@ class Part:
         if unset:
             name = unset[0].partition(".")[2]
             raise Unresolved(f"{self.source}: {unset[0]} is not set", hint=f"set ${name}, or ${name}_FILE to a file")
+        unsaid = sorted(name for name in self.expression.names if name.startswith("inputs.") and name not in values)
+        if unsaid:
+            name = unsaid[0].partition(".")[2]
+            raise Unresolved(f"{self.source}: {unsaid[0]} was not answered", hint=f"--set {name}=…")
         outcome = self.expression.run(values)
         if outcome.error is not None or outcome.value is None:
             # An error of the library may quote what it was given.

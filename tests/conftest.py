@@ -1,5 +1,6 @@
 """Fixtures for every test: real systems, started when a test asks for them."""
 
+from tests.cloud_server import azure_server, cloud, gcs_server
 from tests.dns_server import name_server
 from tests.docker_engine import docker_box, docker_engine
 from tests.dumps import dumps
@@ -16,11 +17,14 @@ from tests.swarm_engine import docker_swarm, swarm_engine
 from tests.tls_databases import tls_mariadb, tls_postgres
 
 __all__ = [
+    "azure_server",
+    "cloud",
     "docker_box",
     "docker_engine",
     "docker_swarm",
     "dumps",
     "forge",
+    "gcs_server",
     "hostile_server",
     "image_registry",
     "mariadb_server",

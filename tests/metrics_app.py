@@ -104,7 +104,8 @@ def main(port: int, workers: int) -> None:
     threading.Thread(target=server.serve_forever, daemon=True).start()
     sys.stdout.write("ready\n")
     sys.stdout.flush()
-    signal.pause()
+    while True:
+        time.sleep(0.05)  # a signal that another thread was given is handled when this one wakes
 
 
 if __name__ == "__main__":

@@ -85,16 +85,10 @@ class Swarm:
         self.until(suffix, lambda _, tasks: sum(task["Status"]["State"] == "running" for task in tasks) == count)
 
     def clean(self) -> None:
+        """Remove the services; what their tasks leave behind is waited for once, at the end of the session."""
         for service in self.services:
             with contextlib.suppress(Exception):
                 self.engine.client.remove_service(service)
-        deadline = time.monotonic() + 30
-        labels = {"label": [f"com.docker.swarm.service.id={service}" for service in self.services]}
-        while self.services and any(
-            self.engine.client.containers(all=True, filters={"label": one}) for one in labels["label"]
-        ):
-            assert time.monotonic() < deadline, "the tasks' containers stay"
-            time.sleep(0.1)
 
     def _post(self, path: str, body: dict[str, Any], params: dict[str, Any] | None = None) -> dict[str, Any]:
         client = self.engine.client
@@ -122,6 +116,10 @@ def swarm_engine(docker_engine: Engine) -> Iterator[Engine]:
                 need("docker swarm", refused)
         need("docker swarm", None if client.info()["Swarm"].get("ControlAvailable") else "this engine manages none")
         yield docker_engine
+        deadline = time.monotonic() + 60
+        while client.containers(all=True, filters={"name": docker_engine.run, "label": "com.docker.swarm.task.id"}):
+            assert time.monotonic() < deadline, "containers of tasks stay"
+            time.sleep(0.1)
         with contextlib.suppress(BlockingIOError):
             fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
             if client.inspect_swarm()["Spec"].get("Labels") == _OURS and not client.services():

@@ -166,9 +166,15 @@ def test_commands_about_files_load_no_screen_no_client_and_no_log(folder: Path) 
 
 
 def test_init_loads_no_screen_no_log_and_asks_nobody(tmp_path: Path) -> None:
-    code, modules = loads(tmp_path, ["init", "--no-input"])["init --no-input"]
+    code, modules = loads(tmp_path, ["init", "--no-input", "--no-check"])["init --no-input --no-check"]
     assert code == 0
     assert modules & {*SCREEN, "docker", "httpx", "sqlite_utils"} == set()
+
+
+def test_the_first_look_of_init_loads_no_screen_and_no_client_it_does_not_use(tmp_path: Path) -> None:
+    code, modules = loads(tmp_path, ["init", "--no-input"])["init --no-input"]
+    assert code == 0
+    assert modules & {*SCREEN, "docker", "httpx"} == set()
 
 
 def test_a_check_loads_the_clients_of_its_own_steps_and_no_other(folder: Path) -> None:

@@ -25,16 +25,39 @@ OVER = 0.5
 """What a step may take longer than its deadline."""
 MEMORY = 48 * 1024 * 1024
 """Bytes that a flood of 100 MB may cost at most."""
-LAG = 0.25
+LAG = 0.4
 """Seconds for which the screen may not react."""
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 200000000\r\n\r\n"
 
+ENGINE = b"HTTP/1.1 200 OK\r\nApi-Version: 1.41\r\nContent-Type: application/json\r\nContent-Length: 200000000\r\n\r\n"
+HOST = "host: 'tcp://127.0.0.1:PORT'"
+
 KINDS: dict[str, tuple[str, bytes]] = {
     "http": ("http: { url: 'http://127.0.0.1:PORT/' }", OK),
+    "tcp": ("tcp: { host: 127.0.0.1, port: PORT, banner: true }\nexpect: 'banner == \"SSH-2.0\"'", b""),
+    "tls": ("tls: { host: 127.0.0.1, port: PORT }", b""),
+    "tls of a database": ("tls: { host: 127.0.0.1, port: PORT, starttls: postgres }", b"S"),
+    "prometheus": ("prometheus: { url: 'http://127.0.0.1:PORT', query: up }\nexpect: value > 0.0", OK),
+    "metrics": ("metrics: { url: 'http://127.0.0.1:PORT/metrics' }", OK),
+    "ci": ("ci: { provider: github, api: 'http://127.0.0.1:PORT', repo: acme/shop, commit: a1b2c3d }", OK),
+    "backup": ("backup: { source: s3, prefix: backups/shop, endpoint: 'http://127.0.0.1:PORT', anonymous: true }", OK),
+    "docker": (f"docker: {{ {HOST} }}", ENGINE),
+    "image": (f"image: {{ ref: 'shop:1.4.0', {HOST} }}", ENGINE),
+    "service": (f"service: {{ names: [shop_web], {HOST} }}", ENGINE),
+    "logs": (f"logs: {{ source: docker, names: [web], {HOST} }}", ENGINE),
+    "redis": ("redis: { url_env: REDIS_URL }", b""),
+    "queue": ("queue: { broker: dramatiq, url_env: REDIS_URL }", b""),
+    "postgres": ("sql: { engine: postgres, dsn_env: DATABASE_URL, query: select true }", b"N"),
+    "mysql": ("sql: { engine: mysql, dsn_env: MYSQL_URL, query: select 1 = 1 }", b""),
+    "migrations": ("migrations: { tool: table, dsn_env: DATABASE_URL, files: '*.sql' }", b"N"),
 }
 """By kind, the step's probe and what its server says before it misbehaves."""
-SECRETS = {"DATABASE_URL": "postgresql://shop:hunter22pw@127.0.0.1:PORT/shop"}
+SECRETS = {
+    "DATABASE_URL": "postgresql://shop:hunter22pw@127.0.0.1:PORT/shop",
+    "MYSQL_URL": "mysql://shop:hunter22pw@127.0.0.1:PORT/shop",
+    "REDIS_URL": "redis://:hunter22pw@127.0.0.1:PORT/0",
+}
 
 
 def world(tmp_path: Path, port: int) -> OneStep:

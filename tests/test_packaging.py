@@ -54,7 +54,7 @@ def test_the_package_is_described_as_the_documents_promise() -> None:
 def test_what_only_some_people_need_is_an_extra() -> None:
     extras = PROJECT["optional-dependencies"]
     assert set(extras) == {"postgres", "mysql", "redis", "objects", "dns", "notify", "serve", "all", "dev"}
-    assert extras["all"] == ["release-captain[postgres,mysql,redis,objects,notify,serve]"]
+    assert extras["all"] == ["release-captain[postgres,mysql,redis,objects,dns,notify,serve]"]
 
 
 def test_tests_are_strict() -> None:

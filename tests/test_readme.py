@@ -21,7 +21,6 @@ from pathlib import Path
 import pytest
 
 from captain.commands import VERBS
-from captain.condition import observes
 from captain.diagnostics import ExitCode
 from captain.loader import lint
 from captain.loader.wording import summary
@@ -41,12 +40,11 @@ def table(*rows: tuple[str, ...]) -> str:
 
 
 def kinds() -> str:
-    rows = [("kind", "question", "on error", "observes")]
+    rows = [("kind", "question", "no answer", "more than reading")]
     for name in probes.names():
         cls = probes.find(name)
         assert cls is not None
-        seen = ", ".join(f"`{one}`" for one in observes(cls.Observes) if one not in cls.unseen)
-        rows.append((f"`{name}`", summary(cls), cls.errors, seen))
+        rows.append((f"`{name}`", summary(cls), cls.on_error, cls.more_than_reading or "never"))
     return table(*rows)
 
 

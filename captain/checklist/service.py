@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any, Literal
 
@@ -12,6 +13,8 @@ from captain.checklist.lists import Defaults
 from captain.fields import Bool, Duration, EnvName, Id, Name, Text
 from captain.rollbacks import Strategy
 
+MAX_ANSWER = 200
+
 
 class Input(Model):
     """A question to whoever starts a run: `ask` is put to them, `match` a regular expression for the answer."""
@@ -19,6 +22,16 @@ class Input(Model):
     id: Name
     ask: Text
     match: Text | None = None
+
+    def refuses(self, answer: str) -> str | None:
+        """What is wrong with an answer; None where it will do. The whole of it has to match."""
+        if not answer:
+            return "is empty"
+        if len(answer) > MAX_ANSWER or not answer.isprintable():
+            return f"is not one line of at most {MAX_ANSWER} characters"
+        if self.match is not None and re.fullmatch(self.match, answer) is None:
+            return f"does not match {self.match}"
+        return None
 
 
 class RunningProbe(Model):
@@ -88,7 +101,7 @@ class Service(Model):
     secrets: tuple[EnvName, ...] = ()
     params: Mapping[Name, Text] = Field(default_factory=dict)
     inputs: tuple[Input, ...] = ()
-    """Not asked by this captain yet."""
+    """Asked when a run is opened, and fixed for it."""
     environments: Mapping[Id, Environment] = Field(default_factory=dict)
     people: Mapping[Text, tuple[Text, ...]] = Field(default_factory=dict)
     """Roles by name; matched case-insensitively. Empty: every role rule is met by anyone."""

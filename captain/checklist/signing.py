@@ -20,7 +20,7 @@ class SignOffRule(Model):
     when: Conditions = ()
     not_starter: Bool = False
     not_author: Bool = False
-    """Not checked by this captain yet."""
+    """Nobody who wrote commits between the previous release and this one."""
 
 
 SignOffRules = Annotated[tuple[SignOffRule, ...], BeforeValidator(many)]

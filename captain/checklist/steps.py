@@ -154,8 +154,14 @@ class Step(Model):
     @property
     def safety(self) -> Safety:
         """The most dangerous of its probes."""
-        levels = [ask.probe.safety for ask in self.asks.values() if isinstance(ask, Ask) and ask.probe]
-        return max(levels, key=SAFETIES.index, default="read")
+        return max(self.levels, key=SAFETIES.index, default="read")
+
+    @property
+    def levels(self) -> frozenset[Safety]:
+        """What each of its probes does, and each probe that a probe asks itself."""
+        own = [ask.probe for ask in self.asks.values() if isinstance(ask, Ask) and ask.probe]
+        inner = [ask.probe for probe in own for ask in probe.inner.values() if ask.probe]
+        return frozenset(probe.safety for probe in (*own, *inner))
 
     @property
     def reads(self) -> bool:

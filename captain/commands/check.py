@@ -26,10 +26,12 @@ if TYPE_CHECKING:
 @click.option("-e", "--environment", metavar="ENV", help="The environment; may be left out where only one is declared.")
 @click.option("-r", "--release", "version", metavar="VERSION", help="The version that is checked.")
 @click.option("--commit", metavar="SHA", help="Bind the version to a commit by hand.")
+@click.option("--set", "inputs", metavar="NAME=TEXT", multiple=True, help="Answer a question that captain.yaml asks.")
 @click.option("--run", "run", metavar="RUN", help="Measure for an open run: the results are its own.")
 @click.option("--phase", type=click.Choice(["pre", "deploy", "post"]), multiple=True, help="Only sections of a phase.")
 @click.option("--section", "sections", metavar="ID", multiple=True, help="Only this section; may be given again.")
 @click.option("--step", "steps", metavar="ID", multiple=True, help="Only this step and what it needs.")
+@click.option("--all", "everything", is_flag=True, help="With per: service: measure what still counts too.")
 @click.option("--no-manual", is_flag=True, help="List sign-offs, but do not count them.")
 @click.option("--fail-on", type=click.Choice(["fail", "warn"]), default="fail", help="What is a no-go. [default: fail]")
 @click.option("--deadline", metavar="DURATION", help="What is not measured by then is unknown: 10m.")
@@ -44,6 +46,7 @@ if TYPE_CHECKING:
 def command(ctx: click.Context, /, **given: Any) -> int:
     """Measure CHECKLIST (a path, an id of captain.yaml, or a shipped one) and say go or no-go.
 
+    Of a checklist with per: service what still counts is not measured again; steps that are named by --step are.
     Actions are never started. Exit 0 go, 1 no-go, 2 usage or file problem, 3 could not tell, 4 waits for a person.
     """
     from captain.commands.shared.checking import Wish
@@ -100,6 +103,11 @@ async def _engine(common: Common, wish: Wish, settings: Settings, ending: Ending
         return
     target = load(wish.checklist, wish.environment, cwd=common.cwd)
     wish.chosen(target)
+    review = target.checklist.per == "service"
+    if review and (wish.version or wish.commit):
+        raise UsageError(
+            f"{target.checklist.checklist} is per: service, of the commit at hand", hint="leave -r and --commit out"
+        )
     try:
         log = opening.open_log(common, settings=settings)
     except LogError as problem:
@@ -121,7 +129,9 @@ async def _engine(common: Common, wish: Wish, settings: Settings, ending: Ending
         trust=known or trust,
         concurrency=wish.concurrency,
     ) as engine:
-        await engine.open(wish.version, commit=wish.commit, kind="check")
+        await engine.open(
+            wish.version, commit=wish.commit, kind="release" if review else "check", inputs=wish.inputs, asks=False
+        )
         yield engine
 
 
@@ -154,13 +164,15 @@ async def _measured(engine: Engine, wish: Wish, ending: Ending) -> tuple[Outcome
     from datetime import timedelta
 
     from captain import diagnostics
+    from captain.clock import stamp
     from captain.commands.shared.checking import judged
 
     view = engine.view()
     began = asyncio.get_running_loop().time()
-    own = view.run.kind == "check"
+    own, review = view.run.kind == "check", view.run.standing
     late = False
     steps = wish.due(view)
+    started = view.now
     wish.titles = {step.id: step.title for _, step in view.target.checklist.steps()}
     with diagnostics.Steps(f"checking {view.run.checklist}", len(steps)) as progress:
         wish.progress = progress
@@ -181,6 +193,9 @@ async def _measured(engine: Engine, wish: Wish, ending: Ending) -> tuple[Outcome
     found, result = judged(engine.view(), wish, late=late, duration=duration)
     if own:
         await engine.end_check(found.verdict.value)
+    elif review:
+        result["started_at"] = stamp(started)
+        await engine.checked(found.verdict.value, len(steps), wish.kept)
     return found, result
 
 
@@ -188,6 +203,7 @@ async def _all(engine: Engine, steps: list[Step], purpose: str) -> None:
     """Everything side by side, each step after the ones it needs."""
     import asyncio
 
+    await engine.prepare(steps)
     tasks: dict[str, asyncio.Task[None]] = {}
 
     async def one(step: Step, before: list[asyncio.Task[None]]) -> None:

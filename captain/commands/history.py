@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 @click.command("history")
 @click.option(
     "--kind",
-    type=click.Choice(["release", "rollback", "check", "all"]),
+    type=click.Choice(["release", "standing", "rollback", "check", "all"]),
     help="Only runs of a kind. [default: all but checks]",
 )
 @click.option("-n", "--limit", type=click.IntRange(1), help="At most so many.")

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from captain.commands.shared.options import Common, settle
+from captain.commands.shared.options import Common, answers, settle
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Mapping
 
     from captain.commands.shared.ending import Ending
     from captain.engine import Engine
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 @click.option("-e", "--environment", metavar="ENV", help="The environment; may be left out where only one is declared.")
 @click.option("--commit", metavar="SHA", help="Bind the version to a commit by hand.")
 @click.option("--image", "images", metavar="NAME=REF", multiple=True, help="Use this image instead of the file's.")
+@click.option("--set", "inputs", metavar="NAME=TEXT", multiple=True, help="Answer a question that captain.yaml asks.")
 @click.option("--no-screen", is_flag=True, help="Open or resume it, print its id, and leave it open (exit 4).")
 @click.option("--read-only", is_flag=True, help="Only look: nothing can be measured, signed or started.")
 @click.option("--ascii", "ascii_only", is_flag=True, help="Draw with ASCII only.")
@@ -31,7 +32,8 @@ if TYPE_CHECKING:
 def command(ctx: click.Context, /, **given: Any) -> int:
     """Walk CHECKLIST (a path, an id of captain.yaml, or a shipped one) for a version in an environment.
 
-    An open run of the same checklist, version and environment is resumed. Leaving the screen leaves it open.
+    An open run of the same checklist, version and environment is resumed. A checklist with per: service takes no
+    version: it has one run in each environment, which stands. Leaving the screen leaves it open.
     Exit 0 completed, 1 aborted or rolled back, 4 left open.
     """
     common = settle(ctx)
@@ -56,6 +58,7 @@ class _Call:
         self.ascii: bool = given["ascii_only"]
         self.trust: str | None = given["trust"] or common.environ.get("CAPTAIN_TRUST") or None
         self.images = dict(_image(one) for one in given["images"])
+        self.inputs = answers(given["inputs"])
 
     def on_screen(self) -> int:
         from captain.commands.shared.bridge import draw, drawable
@@ -86,10 +89,11 @@ class _Call:
         service, environment, protected = glance(self.common.cwd, self.environment)
         return Known(service, environment, protected, self.version)
 
-    def _opener(self) -> Callable[[Callable[[Event], None]], Awaitable[Engine]]:
+    def _opener(self) -> Callable[..., Awaitable[Engine]]:
         import asyncio
 
-        async def opener(publish: Callable[[Event], None]) -> Engine:
+        async def opener(publish: Callable[[Event], None], inputs: Mapping[str, str] | None = None) -> Engine:
+            self.inputs |= inputs or {}
             engine = await asyncio.to_thread(self._engine, publish)
             try:
                 self._id = await self._open(engine)
@@ -128,8 +132,18 @@ class _Call:
             raise
 
     async def _open(self, engine: Engine) -> str:
+        if engine.target.checklist.per == "service":
+            return await self._open_standing(engine)
         version = self.version or self._open_version(engine)
-        return await engine.open(version, commit=self.commit, images=self.images)
+        return await engine.open(version, commit=self.commit, images=self.images, inputs=self.inputs)
+
+    async def _open_standing(self, engine: Engine) -> str:
+        from captain.errors import UsageError
+
+        if self.version or self.commit or self.images:
+            name = engine.target.checklist.checklist
+            raise UsageError(f"{name} is per: service, of the commit at hand", hint="leave -r, --commit, --image out")
+        return await engine.open(None, inputs=self.inputs)
 
     def _open_version(self, engine: Engine) -> str | None:
         """Without -r: the version of the only open run of this checklist and environment."""

@@ -23,6 +23,7 @@ _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 @click.option("--reject", "meaning", flag_value="reject", help="No; needs --note.")
 @click.option("--not-applicable", "meaning", flag_value="not_applicable", help="It does not apply; needs --note.")
 @click.option("--waive", "meaning", flag_value="waive", help="It may stay unmet; needs --note and --until.")
+@click.option("--countersign", "meaning", flag_value="countersign", help="Stand behind another's waiver or n/a.")
 @click.option("--withdraw", "meaning", flag_value="withdraw", help="Take back what you signed last there.")
 @click.option("--note", default="", metavar="TEXT", help="Why.")
 @click.option(
@@ -39,7 +40,9 @@ def command(ctx: click.Context, /, **given: Any) -> int:
 
     run, step = words(given["words"], "STEP")
     if given["meaning"] is None:
-        raise UsageError("what do you decide?", hint="one of --approve --reject --not-applicable --waive --withdraw")
+        raise UsageError(
+            "what do you decide?", hint="one of --approve --reject --not-applicable --waive --countersign --withdraw"
+        )
     common = settle(ctx)
     return headless(lambda ending: _sign(common, run or None, step, given, ending))
 
@@ -60,6 +63,8 @@ async def _sign(common: Common, run: str | None, step: str, given: dict[str, Any
         if meaning == "waive":
             until = end_of_day(given["until"])
             await engine.waive(step, note, given["owner"] or engine.actor.name, until)
+        elif meaning == "countersign":
+            await engine.countersign(step, note, given["evidence"])
         elif meaning == "withdraw":
             await engine.withdraw(_newest(engine, step), note)
         else:
@@ -76,6 +81,7 @@ def _newest(engine: Engine, step: str) -> int:
     view = engine.view()
     run = view.run
     found = [one.seq for one in run.sign_offs if one.target == step]
+    found += [one.seq for one in run.countersigns if one.target == step]
     found += [one.seq for one in run.waivers if one.step == step]
     for seq in sorted(found, reverse=True):
         if allowed.withdraw(view, seq) is None:

@@ -17,7 +17,7 @@ from captain.engine import attempts, locks, opening, people, roll_back, trials, 
 from captain.engine import gate as gates
 from captain.engine.desk import Desk
 from captain.engine.following import follow
-from captain.engine.measure import measure, measure_all
+from captain.engine.measure import measure, measure_all, prepared
 from captain.engine.names import uses
 from captain.engine.pinned import FileChange
 from captain.engine.roll_back import RollbackPlan
@@ -30,7 +30,7 @@ from captain.run.view import View
 from captain.trust import TrustRequest
 
 if TYPE_CHECKING:
-    from captain.checklist import Target
+    from captain.checklist import Step, Target
     from captain.log.store import Log
     from captain.settings import Settings
 
@@ -96,9 +96,15 @@ class Engine:
         commit: str | None = None,
         images: Mapping[str, str] | None = None,
         kind: str = "release",
+        inputs: Mapping[str, str] | None = None,
+        asks: bool = True,
     ) -> str:
-        """Start a run, or resume the open one of this version. Returns its id."""
-        run_id = await opening.open_run(self._desk, version, commit, images or {}, kind)
+        """Start a run, or resume the open one of this version. Returns its id.
+
+        Without a version a checklist with `per: service` has the one run that stands. `inputs` answer the questions
+        of captain.yaml; NeedsInputs says which are left, unless `asks` is off.
+        """
+        run_id = await opening.open_run(self._desk, version, commit, images or {}, kind, inputs or {}, asks=asks)
         await self._take_up()
         return run_id
 
@@ -146,6 +152,10 @@ class Engine:
         if refusal := allowed.measure(self.view(), step):
             raise refusal
         await measure(self._desk, step, purpose)
+
+    async def prepare(self, steps: Sequence[Step]) -> None:
+        """Load what measuring these steps needs, so that none of them waits for the imports of another."""
+        await prepared(self._desk, [step.asks for step in steps])
 
     async def measure_section(self, section_id: str, *, only_due: bool = False, purpose: str = "measure") -> None:
         """Measure what a section can measure, side by side; `only_due` leaves out what still counts."""
@@ -205,6 +215,10 @@ class Engine:
         """Let a step stay unmet until a moment, at most 30 days away."""
         await people.waive(self._desk, step_id, reason, owner, until)
 
+    async def countersign(self, step_id: str, note: str = "", evidence: Sequence[str] = ()) -> None:
+        """Stand behind another person's waiver of a blocker, or their saying that it does not apply."""
+        await people.countersign(self._desk, step_id, note, evidence)
+
     async def withdraw(self, seq: int, note: str = "") -> None:
         """Take back one's own sign-off or waiver, by the number of its entry."""
         await people.withdraw(self._desk, seq, note)
@@ -220,6 +234,10 @@ class Engine:
     async def abort(self, reason: str, *, left_running: str | None = None, confirmed: str | None = None) -> None:
         """Give the run up."""
         await gates.abort(self._desk, reason, left_running, confirmed)
+
+    async def checked(self, verdict: str, measured: int, kept: int) -> None:
+        """Say in a standing run that a check of it ended."""
+        await gates.checked(self._desk, verdict, measured, kept)
 
     async def end_check(self, verdict: str) -> None:
         """Close a run of kind check."""

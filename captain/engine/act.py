@@ -30,7 +30,7 @@ async def act(desk: Desk, step_id: str, confirmed: str | None, again: bool) -> N
     """
     step = desk.step(step_id)
     if step.action is None and step.safety != "read":
-        await trials.run(desk, step, confirmed)
+        await trials.run(desk, step, confirmed, again)
         return
     locks.look(desk)
     if refusal := allowed.act(desk.view(), step):

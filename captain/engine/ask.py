@@ -41,8 +41,15 @@ class Answer:
     asked: str
     measurement: Measurement | None
     error: ProbeError | None
+    barred: bool = False
+    """Whether it was not asked because it does more than read."""
     hopeless: bool = False
     """Whether asking again would come to the same: a parameter could not be worked out."""
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a person should know besides: why something was not seen, what does not count."""
+        return () if self.measurement is None else self.measurement.notes
 
     @property
     def observed(self) -> Mapping[str, Value]:
@@ -108,9 +115,10 @@ async def ask_resolved(
     asked = desk.mask(probe.asks())
     measurement: Measurement | None = None
     error: ProbeError | None = None
+    if SAFETIES.index(probe.safety) > SAFETIES.index(permitted):
+        why = ProbeError(f"{name or kind} was not run: it is {probe.safety}, so it runs only by itself where allowed")
+        return Answer(name, kind, timedelta(0), asked, None, why, barred=True)
     try:
-        if SAFETIES.index(probe.safety) > SAFETIES.index(permitted):
-            raise ProbeError(f"{kind}: {probe.safety}, so it runs only by itself where the environment allows it")
         around = releases or _releases(desk)
         context = Context(
             root=desk.root,
@@ -127,6 +135,7 @@ async def ask_resolved(
             deployed_at=None if desk.run is None else desk.run.deploy_started_at,
             around=None if step is None else Inner(desk, step, probe.inner, around, permitted),
             records=Past(desk, None if step is None else step.id),
+            max_age=None if step is None else step.max_age,
         )
         async with asyncio.timeout((timeout + GRACE).total_seconds()):
             seen = await probe.measure(context)
@@ -215,7 +224,8 @@ def evidence(desk: Desk, answer: Answer) -> Evidence:
         "kind": answer.kind,
         "asked": answer.asked,
         "observed": {name: plain(value) for name, value in answer.observed.items()},
-        "error": None if answer.error is None else answer.error.message,
+        "error": None if answer.error is None else answer.error.advice,
+        "notes": [desk.mask(note) for note in answer.notes],
         "body": body,
         "truncated": truncated,
     }

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from captain.effects import attempt as effect
 from captain.effects.output import output, tail
 from captain.engine import locks
+from captain.engine.alive import no_drill
 from captain.engine.ask import clip
 from captain.errors import CaptainError, ProgramError, Refusal
 from captain.events import Draft, Output, Running
@@ -101,7 +102,9 @@ async def launch(desk: Desk, start: Start) -> None:
     desk.starting.add(start.attempt)
     desk.alive.add(start.attempt)
     try:
-        await desk.record(intent(desk, start, program=clip(str(program)), cwd=str(start.cwd)), check=locks.fenced(desk))
+        await desk.record(
+            intent(desk, start, program=clip(str(program)), cwd=str(start.cwd)), check=_clear(desk, start)
+        )
         spec = effect.Spec((str(program), *start.argv[1:]), start.cwd, start.env, start.timeout)
         _prepare(directory, spec, start.files)
         started = await effect.start(directory)
@@ -124,6 +127,18 @@ async def launch(desk: Desk, start: Start) -> None:
         # It runs, whatever could be written about it: its end is followed all the same.
         desk.keep(_follow(desk, start.attempt))
         raise
+
+
+def _clear(desk: Desk, start: Start) -> Callable[[Reader], None]:
+    """A check for inside an append: the lock is held, and no experiment runs here that an action would disturb."""
+    fenced, quiet = locks.fenced(desk), no_drill(desk)
+
+    def check(reader: Reader) -> None:
+        fenced(reader)
+        if start.rollback is None:
+            quiet(reader)
+
+    return check
 
 
 def _let_go(desk: Desk, attempt: str) -> None:

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from captain.log.evidence import Evidence
     from captain.log.reader import Reader
     from captain.log.store import Log
+    from captain.probes import Probe
     from captain.settings import Settings
     from captain.trust import TrustRequest
 
@@ -85,6 +86,8 @@ class Desk:
         self.fence = 0
         self.slots = asyncio.Semaphore(concurrency)
         self.turn = asyncio.Lock()
+        self.prepared: dict[type[Probe], asyncio.Task[None]] = {}
+        """Kinds whose libraries are loaded, or are being loaded."""
         """Held by the answer that is judged next: many that come at once must not hold up what is sent."""
         self.acting = asyncio.Lock()
         self.trying = asyncio.Lock()
@@ -102,6 +105,8 @@ class Desk:
         self.inputs: dict[str, str] = {}
         self.last: dict[str, Mapping[str, Mapping[str, Any]]] = {}
         self.carried: tuple[SignOff, ...] = ()
+        self.head: str | None = None
+        """The commit that HEAD named when somebody looked; for standing runs."""
         self.neighbours: set[str] = set()
         """Other runs that ever held this environment's lock."""
         self.deployed = 0
@@ -154,6 +159,7 @@ class Desk:
             untrusted=self.untrusted,
             deployed=self.deployed,
             carried=self.carried,
+            head=self.head,
         )
 
     @property

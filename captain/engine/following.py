@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 from typing import TYPE_CHECKING
 
-from captain.engine import attempts, locks
+from captain.engine import attempts, locks, standing
 from captain.errors import CaptainError, Refusal
 from captain.events import LogHealth
 
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from captain.log.report import Upto
 
 EVERY = 1.0
+HEAD_EVERY = 5
+"""Looks between two at the commit of a standing run."""
 
 
 async def follow(desk: Desk) -> None:
@@ -30,6 +32,7 @@ async def follow(desk: Desk) -> None:
 
 async def _entries(desk: Desk) -> None:
     version: int | None = None
+    looks = 1
     while True:
         try:
             now = await desk.on_log(desk.log.data_version)
@@ -39,6 +42,9 @@ async def _entries(desk: Desk) -> None:
             locks.look(desk)
             if desk.run is not None:
                 await attempts.look(desk)
+                if desk.run.standing and not looks % HEAD_EVERY:
+                    await standing.follow(desk)
+            looks += 1
         except Refusal:
             # Somebody was faster; the next look shows what they did.
             version = None

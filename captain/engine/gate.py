@@ -19,7 +19,7 @@ from captain.errors import NeedsConfirmation, Refusal, UsageError
 from captain.events import Draft
 from captain.measurement import Verdict, worst
 from captain.run import allowed
-from captain.run.gates import gate_signed, own_go_meets, readiness
+from captain.run.gates import gate_signed, one_person, own_go_meets, readiness
 from captain.run.status import status
 from captain.run.view import section_after
 
@@ -46,7 +46,7 @@ async def decide(
     locks.look(desk)
     if refusal := allowed.gate(desk.view(), section_id):
         raise refusal
-    section = desk.view().section
+    section = desk.target.checklist.section(section_id)
     assert section is not None
     note = text(desk, note)
     if decision == "no_go":
@@ -54,7 +54,8 @@ async def decide(
             raise Refusal("a no-go needs its reason", hint="--note", exit_code=2)
         await _settled(desk, section, lambda: [_decision(desk, section, "no_go", note, None, None, None)])
         return
-    following = section_after(desk.target, section.id)
+    standing = desk.open_run().standing
+    following = None if standing else section_after(desk.target, section.id)
     deploy = following is not None and following.phase == "deploy" and section.phase != "deploy"
     _confirm(desk, section, deploy, confirmed)
     await measure_due(desk, section)
@@ -68,7 +69,7 @@ async def decide(
             if refusal := allowed.go(desk.view(), section_id):
                 raise refusal
             opens = following.id if following else None
-            end = () if following else (_completed(desk),)
+            end = () if following or standing else (_completed(desk),)
             return (
                 *_own_signature(desk, section),
                 _decision(desk, section, "go", note, confirmed, reason, opens),
@@ -209,6 +210,7 @@ def _decision(
     view = desk.view()
     found = readiness(view, section)
     risk = [*found.risk]
+    risk += one_person(view, section)
     if no_way_back is not None:
         risk.append("no way back")
     data = {
@@ -307,6 +309,12 @@ async def end_check(desk: Desk, verdict: str) -> None:
     """Close a run of kind check."""
     data = {"state": "checked", "verdict": verdict, "reason": None, "left_running": None, "review_due": None}
     await desk.record(Draft("run.end", desk.open_run().id, data))
+
+
+async def checked(desk: Desk, verdict: str, measured: int, kept: int) -> None:
+    """Say in a standing run that a check of it ended, and how much of it was measured anew."""
+    draft = Draft("run.checked", desk.open_run().id, {"verdict": verdict, "measured": measured, "kept": kept})
+    await desk.record(draft)
 
 
 async def suspend(desk: Desk, signal_name: str) -> None:

@@ -9,6 +9,8 @@ from captain.measurement import Verdict
 
 UNKNOWN_SHARE = 0.1
 """More unknown samples than this in a hold make it unknown."""
+SLACK = timedelta(seconds=2)
+"""How much later than meant a sample may be asked at the least; further apart nobody watched in between."""
 
 
 class Hold:
@@ -30,8 +32,17 @@ class Hold:
         self.unknown = 0
         """Of which unknown."""
 
-    def take(self, sample: Sample, asked: timedelta, now: timedelta) -> bool:
-        """Whether measuring is over; the sample's verdict and message then say how it ended."""
+    def take(self, sample: Sample, asked: timedelta, now: timedelta, idle: timedelta = timedelta(0)) -> bool:
+        """Whether measuring is over; the sample's verdict and message then say how it ended.
+
+        `idle` is how long nothing was asked before this sample: captain was stopped, or the machine asleep.
+        """
+        if self.held_from is not None and self.plan.hold is not None and self._unwatched(asked, now, idle):
+            if self.plan.within is None:
+                sample.message = f"nobody watched for {_said(max(idle, now - asked))}: that it held is not known"
+                sample.verdict = Verdict.UNKNOWN
+                return True
+            self._again()
         if sample.verdict.good:
             self._true(asked)
         elif sample.verdict is not Verdict.UNKNOWN:
@@ -55,6 +66,10 @@ class Hold:
             _late(sample, self.total)
             return True
         return False
+
+    def _unwatched(self, asked: timedelta, now: timedelta, idle: timedelta) -> bool:
+        every = self.plan.every or timedelta(0)
+        return idle > every + max(every, SLACK) or now - asked > self.plan.timeout + SLACK
 
     def _true(self, asked: timedelta) -> None:
         self.false_in_row = 0
@@ -81,10 +96,13 @@ class Hold:
             sample.message = f"held, but {self.unknown} of {self.samples} samples were unknown"
 
 
+def _said(duration: timedelta) -> str:
+    seconds = round(duration.total_seconds(), 1)
+    return f"{seconds:g} s" if seconds < 120 else f"{seconds / 60:.3g} min"
+
+
 def _late(sample: Sample, limit: timedelta) -> None:
-    seconds = limit.total_seconds()
-    said = f"{seconds:g} s" if seconds < 120 else f"{seconds / 60:g} min"
-    sample.message = f"not true within {said}: {sample.message}"
+    sample.message = f"not true within {_said(limit)}: {sample.message}"
     if sample.verdict.good:
         # Only a hold that never completed ends here on a good sample: it was not proved to hold.
         sample.verdict = Verdict.UNKNOWN

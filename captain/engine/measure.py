@@ -63,6 +63,7 @@ async def measure(
     try:
         if purpose != "verify" and _starts(desk, step):
             await trusted(desk)
+        await prepared(desk, [plan.asks])
         outcome = await run_plan(desk, plan, purpose, release_names)
         if judge is not None:
             outcome.sample.verdict, outcome.sample.message = judge(outcome.sample)
@@ -157,13 +158,17 @@ async def _wait(
     """`within` and `for`: keep asking until true, then it must hold."""
     assert plan.every is not None
     hold = Hold(plan)
+    ended, ended_at = elapsed(), desk.clock.now()
     while True:
         at = elapsed()
+        # A machine that sleeps stops the one clock, and the other goes on.
+        idle = max(at - ended, desk.clock.now() - ended_at)
         hold.count += 1
         desk.publish(Asking(plan.step.id, hold.count, 0))
         sample = await sample_once(desk, plan, purpose, names, depth)
         # What cannot be worked out now never can: waiting for it would only take the captain's time.
-        over = hold.take(sample, at, elapsed()) or any(one.hopeless for one in sample.answers)
+        ended, ended_at = elapsed(), desk.clock.now()
+        over = hold.take(sample, at, ended, idle) or any(one.hopeless for one in sample.answers)
         if hold.held_from is not None and plan.hold is not None:
             desk.publish(Holding(plan.step.id, _ms(hold.held), _ms(plan.hold)))
         if over:
@@ -240,10 +245,22 @@ def _judged(
 
     judged = judge(expect, warn, values)
     errors = [one for one in answers if one.error is not None]
+    notes = [*dict.fromkeys(note for one in answers for note in one.notes)]
+    if barred := [one for one in answers if one.barred]:
+        # What was not run must not be missed by conditions that do without it: only `warn` says that half suffices.
+        half = [one.verdict for one in judged.conditions if one.role == "warn"]
+        suffices = bool(half) and all(verdict is Verdict.PASS for verdict in half)
+        verdict = judged.verdict
+        if verdict.good:
+            verdict = Verdict.WARN if suffices else Verdict.UNKNOWN
+        said = [one.error.message for one in barred if one.error is not None]
+        message = "; ".join(part for part in (*said, judged.message, *notes) if part)
+        return Sample(answers, verdict, message, judged.conditions)
     if judged.verdict.good or not errors:
-        return Sample(answers, judged.verdict, judged.message, judged.conditions)
+        message = "; ".join(part for part in (judged.message, *notes) if part)
+        return Sample(answers, judged.verdict, message, judged.conditions)
     faults = [fault(one, plan.on_error) for one in errors]
-    message = "; ".join(dict.fromkeys(one.error.message for one in errors if one.error is not None))
+    message = "; ".join(dict.fromkeys([*(one.error.advice for one in errors if one.error is not None), *notes]))
     if judged.verdict is Verdict.FAIL:
         return Sample(answers, Verdict.FAIL, f"{judged.message}; {message}", judged.conditions)
     if "fail" in faults:
@@ -333,8 +350,24 @@ def ordered(steps: Iterable[Step]) -> list[list[Step]]:
 
 async def measure_all(desk: Desk, steps: Iterable[Step], purpose: str = "measure") -> None:
     """Measure these steps side by side, each after what it needs. One that is refused does not stop the others."""
+    steps = list(steps)
+    await prepared(desk, [step.asks for step in steps])
     for wave in ordered(steps):
         await together(measure(desk, step, purpose) for step in wave if step.id not in desk.asking)
+
+
+async def prepared(desk: Desk, asked: Iterable[Mapping[str, Ask | Alias]]) -> None:
+    """Have the libraries of these probes loaded: each kind's once, off the event loop, before anything is timed."""
+    from captain.checklist import Ask
+
+    asks = [one for each in asked for one in each.values() if isinstance(one, Ask)]
+    probes = [probe for one in asks if (probe := one.probe) is not None]
+    inner = [probe for one in probes for ask in one.inner.values() if (probe := ask.probe) is not None]
+    kinds = {type(one) for one in (*probes, *inner)} - desk.prepared.keys()
+    for kind in kinds:
+        desk.prepared[kind] = desk.keep(desk.own(kind.prepare))
+    waiting = [desk.prepared[type(one)] for one in (*probes, *inner)]
+    await asyncio.gather(*map(asyncio.shield, waiting), return_exceptions=True)
 
 
 async def together(works: Iterable[Awaitable[object]]) -> None:

@@ -84,7 +84,7 @@ def template_values(desk: Desk, names: Mapping[str, Any] | None = None) -> dict[
         previous=releases["previous"],
         environment=desk.target.environment,
         vars=desk.target.service.vars,
-        inputs=desk.inputs,
+        inputs={**desk.inputs, **(desk.run.inputs if desk.run is not None else {})},
         secrets=desk.secrets,
     )
 

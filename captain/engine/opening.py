@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from captain.engine import attempts
+from captain.engine import attempts, authors, inputs, standing
 from captain.engine.ask import clip
 from captain.engine.names import release_names
 from captain.engine.pinned import pinned, refuse_unfit, use_pinned
@@ -19,27 +20,53 @@ from captain.events import Draft
 from captain.fields import VERSION_PATTERN
 from captain.release import Release
 from captain.run import allowed
+from captain.run.facts import release_of
 
 if TYPE_CHECKING:
     from captain.engine.desk import Desk
     from captain.log.reader import Reader
 
 
-async def open_run(desk: Desk, version: str | None, commit: str | None, images: Mapping[str, str], kind: str) -> str:
-    """Resume the open run of this checklist, version and environment, or start one. Returns its id."""
+async def open_run(
+    desk: Desk,
+    version: str | None,
+    commit: str | None,
+    images: Mapping[str, str],
+    kind: str,
+    answers: Mapping[str, str],
+    *,
+    asks: bool = True,
+) -> str:
+    """Resume the open run of this checklist, version and environment, or start one. Returns its id.
+
+    A checklist with `per: service` that is opened without a version has one run, which stands. `asks`: it is not
+    opened before every question of captain.yaml is answered.
+    """
+    if kind == "release" and version is None and desk.target.checklist.per == "service":
+        kind = standing.KIND
     if kind == "release" and version is None:
         raise UsageError("a release needs its version", hint="-r VERSION")
     if version is not None and not re.fullmatch(VERSION_PATTERN, version):
         raise UsageError(f"{version!r} is no version", hint="letters, digits and . _ + - (at most 64)")
+    answers = inputs.checked(desk, answers)
+    desk.inputs = answers
     await trusted(desk)
+    if kind == standing.KIND:
+        return await _open_standing(desk, answers, asks=asks)
     earlier = await desk.on_log(lambda: earlier_runs(desk)) if kind == "release" else Earlier()
     open_run = next((run for run in earlier.open if run.release.version == version), None)
+    if asks and kind == "release" and open_run is None:
+        inputs.require(desk, answers)
     release = await bind(desk, version, commit, open_run)
     if open_run is not None:
         same_commit(open_run, release)
-        return await resume(desk, open_run.id)
+        await resume(desk, open_run.id)
+        await inputs.more(desk, desk.open_run(), answers)
+        return open_run.id
     release, unresolved = await pin_images(desk, release, images)
     left = await previous(desk, release, earlier) if kind == "release" else None
+    before = None if left is None else release_of(left)
+    wrote = await authors.drafts(desk, "", release, before) if kind == "release" else ()
     blobs, files = pinned(desk.target)
     start = _start(desk, kind, release, left, files)
 
@@ -50,13 +77,58 @@ async def open_run(desk: Desk, version: str | None, commit: str | None, images: 
         notes: list[dict[str, object]] = [
             {"step": None, "text": clip(desk.mask(one)), "evidence": []} for one in unresolved
         ]
-        return (Draft("run.start", run_id, start), *(Draft("step.note", run_id, one) for one in notes))
+        said = (*inputs.drafts(run_id, answers), *(replace(one, run=run_id) for one in wrote))
+        return (Draft("run.start", run_id, start), *said, *(Draft("step.note", run_id, one) for one in notes))
 
     await desk.start(build, blobs)
+    _remember(desk, earlier)
+    return desk.open_run().id
+
+
+async def _open_standing(desk: Desk, answers: Mapping[str, str], *, asks: bool) -> str:
+    """Take up the run that stands, bound to what is there now, or start it."""
+    while True:
+        found = await desk.on_log(lambda: standing.open_standing(desk.log, desk))
+        if found is not None:
+            await resume(desk, found)
+            await inputs.more(desk, desk.open_run(), answers)
+            return found
+        if asks:
+            inputs.require(desk, answers)
+        earlier = await desk.on_log(lambda: earlier_runs(desk))
+        await _work_tree(desk)
+        desk.head, state = await standing.head(desk), await standing.tree(desk)
+        release = standing.release_at(desk.head, earlier)
+        left = await previous(desk, release, earlier)
+        wrote = await authors.drafts(desk, "", release, None if left is None else release_of(left))
+        blobs, files = pinned(desk.target)
+        start = _start(desk, standing.KIND, release, left, files)
+
+        def build(
+            reader: Reader, release: Release = release, state: str = state, start: Any = start, wrote: Any = wrote
+        ) -> Sequence[Draft]:
+            if standing.open_standing(reader, desk) is not None:
+                raise _Twin("it was opened meanwhile")
+            run_id = _free_id(reader, desk, None, standing.KIND)
+            said = (*inputs.drafts(run_id, answers), *(replace(one, run=run_id) for one in wrote))
+            return (*standing.drafts(run_id, start, release, state), *said)
+
+        try:
+            await desk.start(build, blobs)
+        except _Twin:
+            continue
+        _remember(desk, earlier)
+        return desk.open_run().id
+
+
+class _Twin(Refusal):
+    """Somebody else started the standing run at the same moment."""
+
+
+def _remember(desk: Desk, earlier: Earlier) -> None:
     desk.last = earlier.last
     desk.carried = tuple(earlier.carried.values())
     decide_skipped(desk)
-    return desk.open_run().id
 
 
 def _start(
@@ -83,6 +155,8 @@ def _free_id(reader: Reader, desk: Desk, version: str | None, kind: str) -> str:
     base = f"{desk.target.service.service}-{desk.target.environment}"
     if kind == "check":
         base += f"-check-{desk.clock.now():%Y%m%dT%H%M%SZ}"
+    elif kind == standing.KIND:
+        base += f"-{desk.target.checklist.checklist}"
     else:
         base += f"-{version}"
     taken = {span.run for span in reader.runs()}
@@ -118,9 +192,16 @@ async def resume(desk: Desk, run_id: str, *, quiet: bool = False) -> str:
         await _work_tree(desk)
     await trusted(desk)
     earlier = await desk.on_log(lambda: earlier_runs(desk))
-    desk.last = earlier.last
-    desk.carried = tuple(earlier.carried.values())
-    decide_skipped(desk)
+    _remember(desk, earlier)
+    if run.standing and not run.ended and standing.here(desk):
+        # Its release is the commit at hand, so a headless command too holds it against what is there now.
+        await (standing.look(desk) if desk.read_only else standing.renew(desk, earlier))
+    run = desk.open_run()
+    if run.kind == "release" and run.authors is None and not run.ended and not desk.read_only:
+        # Of a run that began before its files asked, or where git could not tell then.
+        wrote = await authors.drafts(desk, run.id, run.release, run.previous)
+        if wrote and wrote[0].data["known"]:
+            await desk.record(*wrote)
     if not quiet and not run.ended and not desk.read_only:
         data = {"pid": os.getpid(), "files_changed": desk.change is not None}
         await desk.record(Draft("run.resume", run.id, data))
@@ -129,7 +210,7 @@ async def resume(desk: Desk, run_id: str, *, quiet: bool = False) -> str:
 
 
 async def _work_tree(desk: Desk) -> None:
-    from captain.systems.git import toplevel
+    from captain.systems.git.program import toplevel
 
     where = (desk.root / desk.target.service.repo) if desk.target.service.repo else desk.root
     try:

@@ -96,18 +96,26 @@ class _Search:
             return
 
     def _gates(self, section: str) -> Iterator[_Numbered]:
-        for event in self._log.by_type("gate.decision", newest_first=True):
+        for event in self._log.by_type("gate.decision", "section.reopened", newest_first=True):
             start = self._start(event) if event.data["section"] == section else None
-            if start is not None:
+            if start is not None and event.type == "section.reopened":
+                yield _entry(event, start, Verdict.FAIL, {})
+            elif start is not None:
                 go = event.data["decision"] == "go"
                 risky = bool(event.data["risk"] or event.data["overridden"])
                 verdict = Verdict.FAIL if not go else Verdict.WARN if risky else Verdict.PASS
                 yield _entry(event, start, verdict, {"risk": len(event.data["risk"])})
 
     def _rollbacks(self) -> Iterator[_Numbered]:
-        for event in self._log.by_type("rollback.end", newest_first=True):
+        ended: set[str] = set()
+        for event in self._log.by_type("rollback.end", "rollback.intent", newest_first=True):
             start = self._start(event, any_checklist=True)
-            if start is not None:
+            if start is not None and event.type == "rollback.intent":
+                # Begun and never ended: an older rollback that was verified must not stand for it.
+                if event.data["rollback"] not in ended:
+                    yield _entry(event, start, Verdict.UNKNOWN, {})
+            elif start is not None:
+                ended.add(event.data["rollback"])
                 good = event.data["state"] == "rolled_back" and bool(event.data["verified"])
                 observed = {"verified": len(event.data["verified"])}
                 yield _entry(event, start, Verdict.PASS if good else Verdict.FAIL, observed)

@@ -15,8 +15,9 @@ from captain.engine.fitting import size
 from captain.errors import Refusal, UsageError
 from captain.events import Draft
 from captain.run import allowed
+from captain.run.countersigning import owed
 from captain.run.facts import named
-from captain.run.signing import asked_for, may_excuse, may_sign
+from captain.run.signing import asked_for, barred, has_role, may_excuse, may_sign
 from captain.run.status import status, unmet
 
 if TYPE_CHECKING:
@@ -78,7 +79,7 @@ async def sign(desk: Desk, target: str, meaning: str, note: str, evidence: Seque
         "role_checked": bool(desk.target.service.people),
         "definition": definition,
         "seen": seen if meaning == "approve" else None,
-        "expires": _expires(desk, mine) if meaning == "approve" else None,
+        "expires": _expires(desk, mine, meaning),
         "evidence": files,
         "of": None,
     }
@@ -95,13 +96,23 @@ def _may_excuse(desk: Desk, step: Step) -> None:
 
 def _may_approve(desk: Desk, rules: list[SignOffRule], mine: list[SignOffRule], files: list[dict[str, Any]]) -> None:
     if rules and not mine:
+        why = [
+            barred(desk.view(), rule, desk.actor.name) for rule in rules if has_role(desk.view(), rule, desk.actor.name)
+        ]
+        if found := next((one for one in why if one is not None), None):
+            raise Refusal(f"this cannot be signed: {found}", hint="ask somebody else who holds the role")
         roles = ", ".join(rule.role or "another person than the one who started" for rule in rules)
         raise Refusal(f"{desk.actor.name} cannot sign this: it asks for {roles}")
     if mine and all(rule.evidence == "required" for rule in mine) and not files:
         raise Refusal("this sign-off needs evidence: a file, a URL or an earlier entry", hint="--evidence", exit_code=2)
 
 
-def _expires(desk: Desk, rules: list[SignOffRule]) -> str | None:
+def _expires(desk: Desk, rules: list[SignOffRule], meaning: str) -> str | None:
+    """What is done away with in a run that stands comes back, as a waiver would end."""
+    if meaning == "not_applicable" and desk.open_run().standing:
+        return stamp(desk.clock.now() + MAX_WAIVER)
+    if meaning != "approve":
+        return None
     valid = [rule.valid_for for rule in rules if rule.valid_for is not None]
     return stamp(desk.clock.now() + min(valid)) if valid else None
 
@@ -137,22 +148,34 @@ async def waive(desk: Desk, step_id: str, reason: str, owner: str, until: dateti
         "definition": desk.definitions[step_id],
         "conditions": open_ones,
         "seen": {"of": found.result.seq if found.result else 0, "verdict": found.verdict.value},
-        "countersign": _countersign(desk, step),
+        "countersign": owed(view, step, desk.actor.name),
     }
     await desk.record(Draft("waiver", view.run.id, data))
 
 
-def _countersign(desk: Desk, step: Step) -> str:
-    """Whether a second person is owed, as far as `people` knows one."""
-    if step.severity != "blocker":
-        return "not_required"
-    roles = {rule.role for rule in step.sign_off if rule.role}
-    others = [
-        name
-        for name, theirs in desk.target.service.people.items()
-        if name.casefold() != desk.actor.name.casefold() and (not roles or roles & set(theirs))
-    ]
-    return "needed" if others else "impossible"
+async def countersign(desk: Desk, step_id: str, words: str, evidence: Sequence[str] = ()) -> None:
+    """Stand behind another person's waiver of a blocker, or their saying that it does not apply."""
+    view = desk.view()
+    step = desk.step(step_id)
+    if refusal := allowed.countersign(view, step):
+        raise refusal
+    one = status(view, step).owed
+    assert one is not None, "allowed.countersign asked"
+    files, blobs = gather(desk, evidence)
+    data = {
+        "on": "step",
+        "target": step_id,
+        "meaning": "countersign",
+        "note": text(desk, words),
+        "roles": list(desk.target.service.roles_of(desk.actor.name)),
+        "role_checked": True,
+        "definition": desk.definitions[step_id],
+        "seen": None,
+        "expires": None,
+        "evidence": files,
+        "of": one.seq,
+    }
+    await desk.record(Draft("signoff", view.run.id, data), evidence=blobs)
 
 
 async def withdraw(desk: Desk, seq: int, note: str) -> None:

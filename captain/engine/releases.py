@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from captain.clock import stamp
 from captain.engine.ask import clip
 from captain.engine.names import last_observed, resolve_text
 from captain.engine.way_back import release_data
 from captain.errors import CaptainError, Refusal, UsageError
 from captain.fields import VERSION_PATTERN
+from captain.measurement import Verdict
 from captain.release import Image, Release
-from captain.run import Run, SignOff, fold
+from captain.run import Run, SignOff, fold, worsened
 
 if TYPE_CHECKING:
     from captain.engine.desk import Desk
 
 PIN_SECONDS = 10.0
+MOST_RUNS = 50
 
 
 class Earlier:
@@ -30,43 +33,70 @@ class Earlier:
         self.last: dict[str, Mapping[str, Any]] = {}
         self.carried: dict[tuple[str, str], SignOff] = {}
         """Approvals with an expiry, the newest of each step and person."""
-        self.settled: set[tuple[str, str]] = set()
 
 
 def earlier_runs(desk: Desk) -> Earlier:
     """Read the log for it; on the log's thread."""
     found = Earlier()
     service, environment = desk.target.service.service, desk.target.environment
+    checklist = desk.target.checklist.checklist
+    ends = {span.run: span.last for span in desk.log.runs()}
+    oldest = _oldest_carried(desk)
+    same: list[Run] = []
     for start in desk.log.by_type("run.start", newest_first=True):
         data = start.data
-        if (data["kind"], data["service"], data["environment"]) != ("release", service, environment):
+        known = data["kind"] in ("release", "standing")
+        if not known or (data["service"], data["environment"]) != (service, environment):
+            continue
+        enough = found.completed is not None and len(found.runs) >= MOST_RUNS
+        # What was signed for long may be older than the runs that anything else is read from.
+        if enough and (oldest is None or data["checklist"] != checklist or ends.get(start.run, 0) < oldest):
             continue
         run = fold(desk.log.entries(run=start.run))
         if run is None:
             continue
+        if run.checklist == checklist and (desk.run is None or run.id != desk.run.id):
+            same.append(run)
+        if run.standing or enough:
+            continue
         found.runs.append(run)
-        if run.checklist == desk.target.checklist.checklist and (desk.run is None or run.id != desk.run.id):
-            _carry(found, run)
-        if not run.ended and run.checklist == desk.target.checklist.checklist:
+        if not run.ended and run.checklist == checklist:
             found.open.append(run)
         if run.state == "completed" and found.completed is None:
             found.completed = run
             found.last = _last(desk, run)
-        if found.completed is not None and len(found.runs) >= 50:
-            break
+    found.carried = carried(same)
     return found
 
 
-def _carry(found: Earlier, run: Run) -> None:
-    decided = {(one.target, one.by.casefold()): one for one in run.sign_offs if one.on == "step"}
-    standing = {one.seq for target, _ in decided for one in run.signed("step", target)}
-    for key, one in decided.items():
-        # What a person decided later, in whatever run, is their word; a reject or a withdrawal ends the approval.
-        if key not in found.settled:
-            found.settled.add(key)
-            good = one.meaning == "approve" and one.seq in standing and one.seq not in run.lapsed
-            if good and one.expires is not None:
-                found.carried[key] = one
+def _oldest_carried(desk: Desk) -> int | None:
+    """Number of the oldest sign-off whose time is not over; None where there is none."""
+    now = stamp(desk.clock.now())
+    signed = desk.log.by_type("signoff", holding='"expires":"')
+    return next((one.seq for one in signed if (one.data["expires"] or "") > now), None)
+
+
+def carried(runs: Sequence[Run]) -> dict[tuple[str, str], SignOff]:
+    """What people approved for longer than one run, by step and person, as far as nothing later ended it.
+
+    What a person decided last, in whatever run, is their word: a reject or a withdrawal ends an approval. So does a
+    verdict, in whatever run, that is worse than the one that was seen.
+    """
+    newest: dict[tuple[str, str], tuple[SignOff, Run]] = {}
+    seen: dict[tuple[str, str, Verdict], int] = {}
+    for run in runs:
+        for about, seq in run.seen.items():
+            seen[about] = max(seq, seen.get(about, 0))
+        for one in run.sign_offs:
+            key = (one.target, one.by.casefold())
+            if one.on == "step" and (key not in newest or newest[key][0].seq < one.seq):
+                newest[key] = (one, run)
+    return {key: one for key, (one, run) in newest.items() if _carries(run, one) and not worsened(seen, one)}
+
+
+def _carries(run: Run, one: SignOff) -> bool:
+    stands = one.meaning == "approve" and one.expires is not None and one.seq not in run.lapsed
+    return stands and any(other.seq == one.seq for other in run.signed("step", one.target))
 
 
 def _last(desk: Desk, run: Run) -> dict[str, Mapping[str, Any]]:
@@ -81,7 +111,7 @@ def _last(desk: Desk, run: Run) -> dict[str, Mapping[str, Any]]:
 
 async def bind(desk: Desk, version: str | None, commit: str | None, open_run: Run | None) -> Release:
     """The release's commit, as far as git knows it."""
-    from captain.systems.git import resolve_release, toplevel
+    from captain.systems.git.program import resolve_release, toplevel
 
     rules = desk.target.service.release
     where = (desk.root / desk.target.service.repo) if desk.target.service.repo else desk.root
@@ -117,7 +147,7 @@ def same_commit(run: Run, release: Release) -> None:
 
 async def pin_images(desk: Desk, release: Release, given: Mapping[str, str]) -> tuple[Release, list[str]]:
     """Digests of the release's images, and a sentence for each that the engine does not know: it is left out."""
-    from captain.systems.docker import image_pin
+    from captain.systems.docker.reader import image_pin
 
     if unknown := sorted(set(given) - set(desk.target.service.release.images)):
         raise UsageError(f"--image {unknown[0]}: captain.yaml names no such image")
@@ -152,7 +182,7 @@ async def previous(desk: Desk, release: Release, earlier: Earlier) -> dict[str, 
 
 
 async def _tagged(desk: Desk, version: str) -> Release:
-    from captain.systems.git import resolve_release
+    from captain.systems.git.program import resolve_release
 
     if desk.repo is None or not re.fullmatch(VERSION_PATTERN, version):
         return Release(version=clip(desk.mask(version), 200))

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from captain.clock import stamp
 from captain.engine import locks
-from captain.engine.alive import identity, lives
+from captain.engine.alive import busy, identity, lives, under_way
 from captain.engine.ask import clip, resolved
 from captain.engine.attempts import new_attempt
 from captain.engine.definitions import definition
@@ -34,20 +34,27 @@ MAX_LINES = 40
 """Lines of what a step does that its intent keeps."""
 
 
-async def run(desk: Desk, step: Step, confirmed: str | None) -> None:
-    """Run the step and record what came out.
+async def run(desk: Desk, step: Step, confirmed: str | None, again: bool) -> None:
+    """Run the step and record what came out. `again` says that it is meant although an earlier end was not seen.
 
     Cancelling whoever waits leaves it running; `Engine.close` and a rollback break it off, cleaned up and recorded.
     """
     locks.look(desk)
     if refusal := allowed.trial(desk.view(), step):
         raise refusal
+    lost = desk.open_run().trials.get(step.id)
+    if lost is not None and lost.end is None and not lives(lost.intent) and not again:
+        raise Refusal(
+            f"{step.title} was begun at {lost.intent.ts[11:19]} UTC and nobody saw its end: it may still go on",
+            hint="look first; --again runs it once more",
+            exit_code=4,
+        )
     name = desk.target.environment
     if desk.confirms and confirmed != name:
         raise NeedsConfirmation(
             f"this {_what(step)} needs the environment's name typed: {name}", hint=f"--confirm {name}"
         )
-    if desk.trying.locked():
+    if desk.trial is not None and not desk.trial.done():
         raise Refusal("another step that does more than read is being run")
     desk.trial = desk.keep(_run(desk, step, confirmed))
     await asyncio.shield(desk.trial)
@@ -116,25 +123,12 @@ def _alone(desk: Desk, step: Step) -> Callable[[Reader], None]:
     here = (desk.target.service.service, desk.target.environment)
 
     def check(reader: Reader) -> None:
-        for other in reader.by_type("step.intent", newest_first=True):
+        for other in under_way(reader, here):
             same = other.run == desk.open_run().id and other.data["step"] == step.id
-            drills = step.safety == other.data["safety"] == "drill"
-            if not (same or drills) or not lives(other) or _ended(reader, other):
-                continue
-            start = next(reader.by_type("run.start", run=other.run), None)
-            if start is not None and (start.data["service"], start.data["environment"]) == here:
-                raise Refusal(
-                    f"{other.actor.name} runs {other.data['step']} in {here[1]} since {other.ts[11:19]} UTC",
-                    hint="wait for its end",
-                    exit_code=4,
-                )
+            if same or step.safety == other.data["safety"] == "drill":
+                raise busy(other, here[1])
 
     return check
-
-
-def _ended(reader: Reader, intent: Recorded) -> bool:
-    results = reader.by_type("step.result", run=intent.run, after=intent.seq)
-    return any(one.data["attempt"] == intent.data["attempt"] for one in results)
 
 
 async def _broken_off(desk: Desk, step: Step, intent: Recorded, raised: BaseException) -> None:

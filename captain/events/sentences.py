@@ -73,13 +73,40 @@ def took(milliseconds: int | None) -> str:
 
 def _started(event: Recorded, title: Titles) -> Sentence:
     data = event.data
-    what = {"check": "checked", "rollback": "opened a rollback run of"}.get(data["kind"], "opened a run of")
+    what = {"check": "checked", "rollback": "opened a rollback run of", "standing": "began the review"}.get(
+        data["kind"], "opened a run of"
+    )
     over = f" over {_label(data['previous'])}" if data["previous"] else ""
     differs = (
         "; what runs is not the last completed release" if data["previous"] and data["previous"]["differs"] else ""
     )
     text = f"{what} {data['checklist']} for {data['service']} {_label(data)} in {data['environment']}{over}{differs}"
     return _by(event, text, "warning" if differs else "plain")
+
+
+def _bound(event: Recorded, title: Titles) -> Sentence:
+    states = {"changed": ", with changes that are not committed", "unknown": ", whose work tree git cannot judge"}
+    commit = (event.data["commit"] or "no commit")[:12]
+    return _self(f"looks at {commit}{states.get(event.data['tree'], '')}", "quiet")
+
+
+def _authors(event: Recorded, title: Titles) -> Sentence:
+    names = event.data["names"]
+    if not event.data["known"]:
+        return _self("git cannot tell who wrote this release", "warning")
+    more = f" and {len(names) - 5} more" if len(names) > 5 else ""
+    return _self(f"written by {', '.join(names[:5]) or 'nobody'}{more}", "quiet")
+
+
+def _inputs(event: Recorded, title: Titles) -> Sentence:
+    said = ", ".join(f"{name} = {value}" for name, value in event.data["values"].items())
+    return _by(event, f"said {said}")
+
+
+def _checked(event: Recorded, title: Titles) -> Sentence:
+    data = event.data
+    verdict = data["verdict"]
+    return _by(event, f"checked: {_GLYPHS[verdict]}, {data['measured']} measured, {data['kept']} kept", _TONES[verdict])
 
 
 def _ended(event: Recorded, title: Titles) -> Sentence:
@@ -206,6 +233,10 @@ def _changed(event: Recorded, title: Titles) -> Sentence:
 
 
 _TELL: Mapping[str, Callable[[Recorded, Titles], Sentence]] = {
+    "run.bound": _bound,
+    "run.checked": _checked,
+    "run.inputs": _inputs,
+    "run.authors": _authors,
     "log.open": lambda event, _: _by(event, "opened the log", "quiet"),
     "clock.step": lambda event, _: _self(
         f"the clock of {event.actor.host} moved by {took(abs(event.data['drift_ms']))}", "warning"

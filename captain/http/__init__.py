@@ -68,13 +68,15 @@ async def fetch(
     keep: bool = True,
     take: Callable[[bytes], Awaitable[None]] | None = None,
     asked: str | None = None,
+    secret_query: str = "",
 ) -> Reply:
     """Ask once on a fresh connection. `timeout` covers everything from the name to the last byte.
 
     Without `keep` the body is counted and thrown away; `take` gets the body of a 2xx answer piece by piece, undecoded
     and however long it is. `ca_file` replaces the machine's certificate authorities; `asked` is how errors begin where
-    the URL would not read well. Raises ProbeError: fault `subject` where the other side is to blame, `unclear` where
-    it cannot be told, `instrument` where the question could not be put.
+    the URL would not read well; `secret_query` is added to the query as it is and shown nowhere. Raises ProbeError:
+    fault `subject` where the other side is to blame, `unclear` where it cannot be told, `instrument` where the
+    question could not be put.
     """
     _leave_out()
     from captain.http.ask import ask
@@ -91,7 +93,14 @@ async def fetch(
         keep=keep,
         take=take,
         called=asked,
+        secret_query=secret_query,
     )
+
+
+def load() -> None:
+    """Import the client, which takes a tenth of a second, before anybody waits for an answer."""
+    _leave_out()
+    import captain.http.ask  # noqa: F401  # its import is all that is wanted
 
 
 @cache

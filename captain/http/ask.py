@@ -48,6 +48,7 @@ async def ask(
     keep: bool,
     take: Callable[[bytes], Awaitable[None]] | None = None,
     called: str | None = None,
+    secret_query: str = "",
 ) -> Reply:
     """As `captain.http.fetch`."""
     if (refused := refused_url(url)) is not None:
@@ -56,8 +57,9 @@ async def ask(
     wire = Wire(asyncio.get_running_loop().time() + timeout.total_seconds())
     secured = context(ca_file, verify) if url.startswith("https:") else None
     try:
-        request = httpx.Request(method, url, headers=merged(headers), content=body)
-        asked = called or f"{method} {request.url}"
+        shown = str(httpx.URL(url))
+        asked = called or f"{method} {shown}"
+        request = httpx.Request(method, _joined(url, secret_query), headers=merged(headers), content=body)
         async with asyncio.timeout(timeout.total_seconds()):
             answer = await _send(request, wire, secured)
             wire.phase = "body"
@@ -66,13 +68,19 @@ async def ask(
                 decoder = Taker(take)
             elif keep or take is not None:
                 decoder = Decoder(_encoding(answer), limit)
-            return await _read(str(request.url), answer, wire, decoder, asked)
+            return await _read(shown, answer, wire, decoder, asked)
     except TimeoutError as error:
         raise timed_out(asked, wire.phase, timeout) from error
     except (httpx.InvalidURL, httpx.HTTPError, OSError, HeadTooLong, *_CORE_ERRORS) as error:
         raise explain(asked, wire.phase, error) from error
     finally:
         wire.close()
+
+
+def _joined(url: str, secret_query: str) -> str:
+    if not secret_query:
+        return url
+    return f"{url}{'&' if '?' in url else '?'}{secret_query}"
 
 
 _CORE_ERRORS = (

@@ -9,7 +9,7 @@ from datetime import timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from captain.http import Reply, fetch, refused_url
+from captain.http import LIMIT, Reply, fetch, refused_url
 
 HOPS = 3
 """Redirects that are followed."""
@@ -26,6 +26,7 @@ async def fetch_following(
     body: bytes | None,
     ca_file: Path | None,
     verify: bool,
+    limit: int = LIMIT,
 ) -> tuple[Reply, tuple[str, ...]]:
     """As `fetch`, and on along redirects; the last answer, its times counted from the start, and sentences about it.
 
@@ -43,6 +44,7 @@ async def fetch_following(
             body=body,
             ca_file=ca_file,
             verify=verify,
+            limit=limit,
         )
         reply = replace(reply, latency=before + reply.latency, first_byte=before + reply.first_byte)
         why = _stays(reply, method, hops)

@@ -60,7 +60,8 @@ def default_expect(drafts: list[DraftAsk]) -> tuple[str, ...]:
         return ()
     if drafts[0].kind == "alias":
         return ("passed",)
-    return drafts[0].cls.default_expect if drafts[0].cls else ()
+    cls, node = drafts[0].cls, drafts[0].node
+    return () if cls is None else cls.expects(node.plain if isinstance(node.value, dict) else {})
 
 
 def observe_of(node: Node, drafts: list[DraftAsk], problems: Problems) -> Observe | None:

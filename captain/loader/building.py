@@ -56,6 +56,9 @@ def build_checklist(draft: Draft, setting: Setting, problems: Problems) -> Check
         "defaults": defaults,
     }
     built = build(Checklist, draft.node, problems, ready=ready)
+    if built is not None:
+        title = _titled(built.title, draft.node, {**params, **setting.overrides}, problems)
+        built = built.model_copy(update={"title": title})
     return built if problems.met == before else None
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from captain.checklist.base import PHASES
 from captain.documents import Node
 
 BY_ID = frozenset(("sections", "steps"))
@@ -55,15 +56,29 @@ def _without_question(base: Node, over: Node, asking: Callable[[str], bool]) -> 
 def _by_id(base: Node, over: Node, asking: Callable[[str], bool]) -> Node:
     merged = Node([], "list", base.line, base.column, base.document, base.parent, base.name)
     left = list(base.items)
-    places = {_id(child): index for index, child in enumerate(left) if _id(child)}
     for child in over.items:
-        index = places.get(_id(child)) if _id(child) else None
+        name = _id(child)
+        index = next((at for at, one in enumerate(left) if name and _id(one) == name), None)
         if index is None:
-            left.append(child)
+            left.insert(_place(left, child), child)
         else:
             left[index] = overlay(left[index], child, asking)
     merged.value = left
     return merged
+
+
+def _place(left: list[Node], added: Node) -> int:
+    """Where something new goes: to the end, a section behind the last one of its phase or of an earlier phase."""
+    phase = _phase(added)
+    if phase is None:
+        return len(left)
+    fitting = [at for at, one in enumerate(left) if (found := _phase(one)) is not None and found <= phase]
+    return fitting[-1] + 1 if fitting else 0
+
+
+def _phase(node: Node) -> int | None:
+    phase = node.get("phase")
+    return PHASES.index(phase.text) if phase is not None and phase.text in PHASES else None
 
 
 def _id(node: Node) -> str | None:

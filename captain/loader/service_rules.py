@@ -38,7 +38,6 @@ def check_service(root: Node, node: Node, world: World) -> None:
     if listed is not None and len(listed.items) > MAX_CHECKLISTS:
         world.problems.error(listed, f"checklists holds more than {MAX_CHECKLISTS} files")
     notes(node, ("notify", "freeze"), world, NOT_USED)
-    notes(node, ("inputs",), world, "not asked by this captain yet")
 
 
 def _inputs(node: Node | None, problems: Problems) -> None:

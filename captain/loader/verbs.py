@@ -30,6 +30,8 @@ class Home:
     environments: tuple[str, ...]
     checklists: dict[str, str]
     """Path as captain.yaml names it, by id."""
+    standing: frozenset[str] = frozenset()
+    """Ids of those with `per: service`, which take no version."""
 
 
 def load_service(start: Path) -> Home:
@@ -41,12 +43,17 @@ def load_service(start: Path) -> Home:
     if service is None:
         raise UsageError("captain.yaml cannot be read", hint="captain lint says why")
     checklists: dict[str, str] = {}
+    standing: set[str] = set()
     for entry, document in loading.shelf(None).documents():
         name = text_of(document.root, "checklist") if document is not None and document.root is not None else ""
         if name:
             checklists.setdefault(name, entry.text or "")
+            if document is not None and document.root is not None and text_of(document.root, "per") == "service":
+                standing.add(name)
     declared = loading.file is not None
-    return Home(str(loading.sheets.root), declared, service, tuple(service.environments), checklists)
+    return Home(
+        str(loading.sheets.root), declared, service, tuple(service.environments), checklists, frozenset(standing)
+    )
 
 
 def load(checklist: str, environment: str | None, *, cwd: Path) -> Target:

@@ -66,6 +66,8 @@ class Context:
     """For kinds with probes of their own."""
     records: Records | None = None
     """Captain's own log, read-only."""
+    max_age: timedelta | None = None
+    """What the step says of how old its result may be: as old may a document be that a probe reads."""
 
     def secret(self, name: str) -> str:
         """The value of a declared secret. Raises ProbeError where it is not set."""
@@ -213,6 +215,16 @@ class Probe(BaseModel):
     class Observes(TypedDict, total=False):
         """Names, types and sentences of what the kind observes; each kind overrides it."""
 
+    @classmethod
+    def prepare(cls) -> None:
+        """Load the libraries that measuring needs. Called on a thread, before anything is timed: an import that stands
+        in the way of other probes would be taken for the product's time."""
+
+    @classmethod
+    def expects(cls, params: Mapping[str, Any]) -> tuple[str, ...]:
+        """Conditions of a step that gives none, with these parameters as the file writes them."""
+        return cls.default_expect
+
     def asks(self) -> str:
         """The question in one line, templates as written: shown before the first answer."""
         return self.kind
@@ -253,12 +265,7 @@ class Probe(BaseModel):
 
 probes: Registry[type[Probe]] = Registry("captain.probes", "captain.probes")
 
-RESERVED = frozenset(
-    (
-        *("report",),
-        *("watch", "score", "rollback"),
-    )
-)
+RESERVED = frozenset(("watch", "score", "rollback"))
 """Kinds of later captains: accepted in files, noted by lint, their steps unknown."""
 
 

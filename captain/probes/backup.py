@@ -14,20 +14,20 @@ from typing import Annotated, ClassVar, Literal, TypedDict
 from pydantic import AfterValidator, Field, model_validator
 
 from captain.effects import Program
-from captain.errors import ProbeError, ProgramError
+from captain.errors import ProbeError
 from captain.fields import Bool, Duration, EnvName, Run, Text, wrong
 from captain.http import refused_url
 from captain.measurement import Measurement, Value
 from captain.probes import TEXT, Context, Probe, Safety, probe
 from captain.safe import safe
-from captain.systems.backup_check import Drill, drill, read, settle, told_digest
-from captain.systems.backup_folder import Folder
-from captain.systems.backup_listing import Item, Listing, sort_out, summary
-from captain.systems.dump_layers import Reading
-from captain.systems.pg_archive import Tools
-from captain.systems.pg_scratch import Server
-from captain.systems.s3 import Bucket, Where
-from captain.systems.sigv4 import Key
+from captain.systems.backups.check import Drill, drill, read, settle, told_digest
+from captain.systems.backups.cloud import APIS, Names, access, address
+from captain.systems.backups.dump_layers import Reading
+from captain.systems.backups.folder import Folder
+from captain.systems.backups.listing import Item, Listing, sort_out, summary
+from captain.systems.backups.object_store import NOBODY, Access, Store, Where
+from captain.systems.backups.pg_archive import Tools
+from captain.systems.backups.pg_scratch import Server
 
 _MARGIN = 0.9
 """Share of the attempt's time that asking may take, so that its own sentence comes before the attempt's end."""
@@ -37,12 +37,22 @@ _SETTLED = timedelta(seconds=10)
 """How long a file on disk must have been left alone to be finished."""
 _SHOWN = 50
 _BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,254}(/.*)?", re.DOTALL)
-_LOOPBACK = re.compile(r"http://(127(\.\d+){3}|localhost|\[::1\])(:\d+)?/?")
+_LOOPBACK = re.compile(r"http://(127(\.\d+){3}|localhost|\[::1\])(:\d+)?(/.*)?")
+_ACCOUNT = re.compile(r"[a-z0-9]{3,24}")
+_STORE = frozenset(("prefix", "endpoint", "secret_key_env", "token_env", "anonymous", "ca_file"))
 _OF_SOURCE = {
-    "file": ("path",),
-    "s3": ("prefix", "endpoint", "region", "key_id_env", "secret_key_env", "token_env", "anonymous", "ca_file"),
-    "command": ("run", "cwd", "env"),
+    "file": frozenset(("path",)),
+    "s3": _STORE | {"region", "key_id_env"},
+    "gcs": _STORE | {"key_id_env", "service_account_env"},
+    "azure": _STORE | {"account", "sas_env"},
+    "command": frozenset(("run", "cwd", "env")),
 }
+_NEEDED = {"file": ("path",), "azure": ("prefix", "account"), "command": ("run",)}
+_IN_WHOSE_NAME = {
+    "gcs": ("service_account_env", "secret_key_env", "token_env", "anonymous"),
+    "azure": ("secret_key_env", "sas_env", "token_env", "anonymous"),
+}
+_URLS = {"s3": "s3://", "gcs": "gs://"}
 
 
 def _pattern(value: str) -> str:
@@ -65,6 +75,12 @@ def _prefix(value: str) -> str:
     return value
 
 
+def _account(value: str) -> str:
+    if "${{" not in value and not _ACCOUNT.fullmatch(value):
+        raise wrong("is not the name of a storage account: 3 to 24 lower-case letters and digits")
+    return value
+
+
 @probe("backup")
 class BackupProbe(Probe):
     """Is there a fresh backup, and can it be read to its end?
@@ -77,9 +93,11 @@ class BackupProbe(Probe):
     There `sha256_match` says that it is what was written, and `unpacked` that its packing is whole; neither says that
     whatever wrote it came to its end.
 
-    S3 is asked with GET and HEAD and only with the key that the file names; `public` is measured with requests that
-    carry no key. For other stores, and for what only their own tools can see (object lock, another account), let
-    `source: command` or the kind `command` ask them: `run: [aws, s3api, list-objects-v2, …]`.
+    S3, Google Cloud Storage (`gcs`) and Azure Blob Storage (`azure`) are asked with GET and HEAD, and only with the
+    secrets that the file names: never with what else the machine has, or hands out. gcs takes service_account_env,
+    key_id_env with secret_key_env, or token_env; azure takes secret_key_env, sas_env or token_env. `public` is measured
+    with requests that carry no key. For other stores, and for what only their own tools see (object lock, another
+    account), let `source: command` or the kind `command` ask them: `run: [aws, s3api, list-objects-v2, …]`.
 
     `verify: restore` is a drill: pg_restore runs what the dump holds in a new database `captain_scratch_…` of the
     server that scratch_dsn_env leads to, which is dropped afterwards. Give it a role that may create databases and
@@ -105,28 +123,34 @@ title: Database backups verified
 backup: { source: file, path: '/var/backups/shop/*.dump', engine: postgres }
 expect: ['valid', 'newest_age <= duration("26h")', 'size_ratio >= 0.5 && size_ratio <= 2.0']"""
 
-    source: Literal["file", "s3", "command"] = "file"
-    """Where the backups lie: on disk, in a bucket, or where a program lists them."""
+    source: Literal["file", "s3", "gcs", "azure", "command"] = "file"
+    """Where the backups lie: on disk, in a bucket, in a container, or where a program lists them."""
     path: Annotated[Text, AfterValidator(_pattern)] | None = None
     """file: a folder, or a pattern such as `/var/backups/*/shop-*.dump`, relative to the folder of captain.yaml."""
     prefix: Annotated[Text, AfterValidator(_prefix)] | None = None
-    """s3: BUCKET/KEY-PREFIX."""
+    """s3, gcs, azure: BUCKET/KEY-PREFIX, CONTAINER/KEY-PREFIX."""
     pattern: Text | None = None
     """Only backups whose last part of the name fits, as `*.dump`."""
     endpoint: Annotated[Text, AfterValidator(_endpoint)] | None = None
-    """s3: the URL of the server, default Amazon's in the region."""
+    """s3, gcs, azure: the URL of the server, default Amazon's in the region, Google's, the account's."""
     region: Text = "us-east-1"
     """s3: the region the bucket lies in."""
+    account: Annotated[Text, AfterValidator(_account)] | None = None
+    """azure: the storage account."""
     key_id_env: EnvName = "AWS_ACCESS_KEY_ID"
-    """s3: the secret that holds the id of the access key."""
+    """s3, gcs: the secret that holds the id of the access key; of an HMAC key, which gcs has no default for."""
     secret_key_env: EnvName = "AWS_SECRET_ACCESS_KEY"
-    """s3: the secret that holds the key itself."""
+    """s3, gcs, azure: the secret that holds the key itself; azure: one of the account's keys. The default is s3's."""
     token_env: EnvName | None = None
-    """s3: the secret that holds the session token of a temporary key."""
+    """The secret that holds a token; s3: of a temporary key; gcs, azure: an access token of OAuth."""
+    service_account_env: EnvName | None = None
+    """gcs: the secret that holds the JSON key of a service account."""
+    sas_env: EnvName | None = None
+    """azure: the secret that holds a shared access signature: `sv=…&sig=…`."""
     anonymous: Bool = False
-    """s3: ask without a key."""
+    """s3, gcs, azure: ask without a key."""
     ca_file: Text | None = None
-    """s3: certificate authorities to trust instead of the machine's, a PEM file."""
+    """s3, gcs, azure: certificate authorities to trust instead of the machine's, a PEM file."""
     run: Run | None = None
     """command: prints `[{"key": …, "modified": "2026-11-23T03:04:11Z", "size": …}]`, or as `aws s3api` does."""
     cwd: Text = "."
@@ -166,9 +190,9 @@ expect: ['valid', 'newest_age <= duration("26h")', 'size_ratio >= 0.5 && size_ra
         sha256: Annotated[str, "its digest, where all of it was read"]
         sha256_match: Annotated[bool, "its digest is the one in the file beside it or in its metadata"]
         tables: Annotated[int, "tables in an archive of pg_dump, an SQLite file or a restored database"]
-        encrypted: Annotated[bool, "s3: the newest is encrypted by the server, as it says"]
-        versioned: Annotated[bool, "s3: the bucket keeps old versions"]
-        public: Annotated[bool, "s3: without a key the bucket can be listed or the newest read, from here"]
+        encrypted: Annotated[bool, "s3, azure: the newest is encrypted by the server, as it says"]
+        versioned: Annotated[bool, "s3, gcs: the bucket keeps old versions"]
+        public: Annotated[bool, "in a store: without a key the bucket can be listed or the newest read, from here"]
         region: Annotated[str, "s3: where the bucket says it lies"]
         restore: Annotated[timedelta, "drill: time to restore it"]
         table_diff: Annotated[int, "drill: tables that did not come back; of the source with dsn_env, else of the dump"]
@@ -177,12 +201,13 @@ expect: ['valid', 'newest_age <= duration("26h")', 'size_ratio >= 0.5 && size_ra
 
     @model_validator(mode="after")
     def _fitting(self) -> BackupProbe:
-        needed = _OF_SOURCE[self.source][0]
-        if getattr(self, needed) is None:
-            raise wrong(f"source {self.source} needs `{needed}`")
-        for source, names in _OF_SOURCE.items():
-            if source != self.source and (odd := sorted({*names} & self.model_fields_set)):
-                raise wrong(f"`{odd[0]}` belongs to source {source}")
+        for needed in _NEEDED.get(self.source, ("prefix",)):
+            if getattr(self, needed) is None:
+                raise wrong(f"source {self.source} needs `{needed}`")
+        for name in sorted(self.model_fields_set - _OF_SOURCE[self.source]):
+            if owners := [source for source, names in _OF_SOURCE.items() if name in names]:
+                raise wrong(f"`{name}` belongs to source {' and '.join(owners)}")
+        self._one_way()
         if self.source == "command" and "verify" in self.model_fields_set and self.verify != "none":
             raise wrong("what a program lists is never read; leave `verify` out")
         if self.verify == "restore" and self.scratch_dsn_env is None:
@@ -191,17 +216,42 @@ expect: ['valid', 'newest_age <= duration("26h")', 'size_ratio >= 0.5 && size_ra
             raise wrong("only dumps of PostgreSQL are restored here; leave `verify: restore` out")
         return self
 
+    def _one_way(self) -> None:
+        ways = _IN_WHOSE_NAME.get(self.source)
+        if ways is None:
+            return
+        given = [way for way in ways if way in self.model_fields_set and getattr(self, way)]
+        if len(given) != 1:
+            raise wrong(f"source {self.source} takes one of {', '.join(f'`{way}`' for way in ways)}")
+        if self.source == "gcs" and ("key_id_env" in self.model_fields_set) is not (given == ["secret_key_env"]):
+            raise wrong("`key_id_env` and `secret_key_env` stand together: an HMAC key has both")
+        if given[0] in ("token_env", "sas_env") and self._plain():
+            raise wrong("the endpoint has no TLS: whoever is on the way could use what is sent with every request")
+
+    def _plain(self) -> bool:
+        return (self.endpoint or "").startswith("http://") and not _LOOPBACK.fullmatch(self.endpoint or "")
+
     @property
     def safety(self) -> Safety:
         return "drill" if self.verify == "restore" else "read"
+
+    @classmethod
+    def prepare(cls) -> None:
+        from captain.http import load
+
+        load()
 
     def asks(self) -> str:
         if self.source == "command":
             said = self.run if isinstance(self.run, str) else shlex.join(self.run or ())
             return f"backups that {said} lists"
-        where = self.path if self.source == "file" else f"s3://{self.prefix}"
-        if self.source == "s3" and self.endpoint is not None:
-            where = f"{where} at {self.endpoint}"
+        if self.source == "file":
+            where = f"{self.path}"
+        elif self.source == "azure":
+            where = f"{self._address()}/{self.prefix}"
+        else:
+            at = "" if self.endpoint is None else f" at {self.endpoint}"
+            where = f"{_URLS[self.source]}{self.prefix}{at}"
         named = f" named {self.pattern}" if self.pattern is not None else ""
         return f"backups in {where}{named}"
 
@@ -247,62 +297,48 @@ expect: ['valid', 'newest_age <= duration("26h")', 'size_ratio >= 0.5 && size_ra
             notes=tuple(notes),
         )
 
-    def _place(self, ctx: Context, end: float) -> Folder | Bucket | None:
+    def _place(self, ctx: Context, end: float) -> Folder | Store | None:
         """None where only a program knows it."""
         if self.source == "file":
             return Folder(Path(ctx.root / (self.path or ".")), ctx.blocking, ctx.timeout)
         if self.source == "command":
             return None
-        key = None
-        if not self.anonymous:
-            token = None if self.token_env is None else ctx.secret(self.token_env)
-            key = Key(ctx.secret(self.key_id_env), ctx.secret(self.secret_key_env), token)
         bucket, _, prefix = (self.prefix or "").partition("/")
-        endpoint = self.endpoint or f"https://s3.{self.region}.amazonaws.com"
         ca_file = None if self.ca_file is None else ctx.root / self.ca_file
-        return Bucket(Where(endpoint, self.region, bucket, prefix, key, ca_file), ctx.clock, end, ctx.timeout)
+        region = self.region if self.source == "s3" else None
+        where = Where(self._address(), bucket, prefix, APIS[self.source], self._access(ctx), region, ca_file)
+        return Store(where, ctx.clock, end, ctx.timeout)
+
+    def _address(self) -> str:
+        if self.endpoint is not None or self.source == "file" or self.source == "command":
+            return (self.endpoint or "").rstrip("/")
+        return address(self.source, self.region, self.account or "")
+
+    def _access(self, ctx: Context) -> Access:
+        if self.anonymous or self.source == "file" or self.source == "command":
+            return NOBODY
+        names = Names(self.key_id_env, self.secret_key_env, self.token_env, self.service_account_env, self.sas_env)
+        return access(self.source, names, ctx.secret, self.region, self.account or "")
 
     def _remarks(self) -> list[str]:
         """What somebody should know before anything was read."""
-        if (self.endpoint or "").startswith("http://") and not _LOOPBACK.fullmatch(self.endpoint or ""):
+        if self._plain():
             return ["the endpoint has no TLS: whoever is on the way can read and change the backups"]
         if self.source == "command":
             return ["only listed: what a program lists is not read, so `valid` is not observed"]
         return []
 
     async def _told(self, ctx: Context) -> Listing:
-        from captain.effects.program import probe_environ, run_program
-        from captain.systems.backup_told import BYTES, told
+        from captain.effects.program import probe_environ
+        from captain.systems.backups.told import listed
 
-        program = self.programs()[0]
-        name = safe(shlex.join(program.argv), 300)
-        try:
-            done = await run_program(
-                program.argv,
-                cwd=ctx.root / self.cwd,
-                env=probe_environ(ctx.environ, self.env),
-                timeout=ctx.timeout * _MARGIN * 0.9,
-                limit=BYTES,
-            )
-        except ProgramError as error:
-            raise ProbeError(error.message, hint=error.hint) from error
-        if done.timed_out:
-            raise ProbeError(f"{name}: did not end in time and was stopped", fault="unclear")
-        if done.exit_code != 0:
-            lines = done.stderr.decode("utf-8", "replace").strip().splitlines()
-            ended = f"exit {done.exit_code}" if done.signal is None else f"ended by {done.signal}"
-            raise ProbeError(f"{name}: {ended}{f': {safe(lines[-1], 200)}' if lines else ''}", fault="unclear")
-        try:
-            if done.truncated:
-                raise ValueError("it printed more than captain reads")
-            return Listing(tuple(told(done.stdout.decode("utf-8", "replace"))))
-        except ValueError as error:
-            raise ProbeError(f"{name}: {error}", hint="print [{key, modified, size}] as JSON") from error
+        environ = probe_environ(ctx.environ, self.env)
+        return await listed(self.programs()[0], ctx.root, environ, ctx.timeout * _MARGIN * 0.9)
 
     async def _look_into(
         self,
         ctx: Context,
-        place: Folder | Bucket,
+        place: Folder | Store,
         newest: Item,
         end: float,
         observed: dict[str, Value],
@@ -310,7 +346,7 @@ expect: ['valid', 'newest_age <= duration("26h")', 'size_ratio >= 0.5 && size_ra
     ) -> None:
         """Adds what the newest shows. What cannot be found out of it is left out: the list stands all the same."""
         told: str | None = None
-        if isinstance(place, Bucket):
+        if isinstance(place, Store):
             facts, unknown, told = await place.facts(newest)
             observed |= facts
             notes += unknown
@@ -336,7 +372,7 @@ expect: ['valid', 'newest_age <= duration("26h")', 'size_ratio >= 0.5 && size_ra
             return
         self._settle(done, digest, name, observed, notes)
 
-    async def _drilled(self, ctx: Context, place: Folder | Bucket, newest: Item, tools: Tools) -> Drill:
+    async def _drilled(self, ctx: Context, place: Folder | Store, newest: Item, tools: Tools) -> Drill:
         scratch_name = self.scratch_dsn_env or ""
         scratch = Server(ctx.secret(scratch_name), scratch_name)
         source = None if self.dsn_env is None else Server(ctx.secret(self.dsn_env), self.dsn_env)

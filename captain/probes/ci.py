@@ -17,13 +17,13 @@ from captain.http import refused_url
 from captain.measurement import Measurement
 from captain.probes import TEXT, Context, Probe, probe
 from captain.safe import safe
-from captain.systems import github, gitlab
-from captain.systems.ci_counts import Found, since
-from captain.systems.forge import Change, Check, Filter, Forge, Outcome, Required, tally
-from captain.systems.github import GitHub
-from captain.systems.gitlab import GitLab
+from captain.systems.ci import github, gitlab
+from captain.systems.ci.counts import Found, since
+from captain.systems.ci.forge import Change, Check, Filter, Forge, Outcome, Required, tally
+from captain.systems.ci.github import GitHub
+from captain.systems.ci.gitlab import GitLab
+from captain.systems.ci.rest import Rest, together
 from captain.systems.patterns import chooser, finder
-from captain.systems.rest import Rest, together
 
 _MARGIN = 0.9
 """Share of the attempt's time for the questions, so that their own errors come before the attempt's end."""
@@ -176,6 +176,12 @@ every: 30s"""
         if self.provider == "github" and "${{" not in self.repo and self.repo.count("/") != 1:
             raise PydanticCustomError("captain", "repo of GitHub is owner/name")
         return self
+
+    @classmethod
+    def prepare(cls) -> None:
+        from captain.http import load
+
+        load()
 
     def asks(self) -> str:
         what = {

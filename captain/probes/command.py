@@ -118,8 +118,8 @@ expect: exit_code == 0"""
 
         argv = self.programs()[0].argv
         if self.container is not None:
-            from captain.systems.docker import endpoint
-            from captain.systems.docker_exec import run_inside
+            from captain.systems.docker.exec import run_inside
+            from captain.systems.docker.reader import endpoint
 
             where = endpoint(self.host, ctx.environ)
             cwd = None if self.cwd == "." else self.cwd

@@ -12,8 +12,8 @@ from captain.errors import ProbeError, UsageError
 from captain.fields import Text, wrong
 from captain.measurement import Measurement
 from captain.probes import TEXT, Context, Probe, probe
-from captain.systems.compose_files import default_files, read_compose
-from captain.systems.compose_rules import look
+from captain.systems.compose.files import default_files, read_compose
+from captain.systems.compose.rules import look
 from captain.systems.tree_files import Tree, check_pattern
 
 

@@ -8,7 +8,7 @@ from typing import Annotated, ClassVar, TypedDict
 from captain.fields import Host, Port
 from captain.measurement import Measurement, Value
 from captain.probes import Context, Probe, probe
-from captain.systems.dns import RecordType, addresses, records
+from captain.systems.web.dns import RecordType, addresses, records
 
 _MARGIN = 0.9
 """Share of the attempt's time that is waited, so that a sentence comes before the attempt's end."""

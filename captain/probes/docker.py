@@ -13,11 +13,11 @@ from captain.errors import ProbeError, UsageError
 from captain.fields import Bool, PositiveInt, Text, wrong
 from captain.measurement import Measurement
 from captain.probes import TEXT, Context, Probe, probe
-from captain.systems.docker import Reader, endpoint
-from captain.systems.docker_counts import Counts
-from captain.systems.docker_look import Depth, Look, Selection, look
+from captain.systems.docker.counts import Counts
+from captain.systems.docker.look import Depth, Look, Selection, look
+from captain.systems.docker.reader import Reader, endpoint
+from captain.systems.docker.writable import ALLOWED
 from captain.systems.patterns import chooser
-from captain.systems.writable import ALLOWED
 
 _MARGIN = 0.9
 """Share of the attempt's time the engine may take, so that its own error comes before the attempt's end."""
@@ -134,6 +134,12 @@ expect: ['running == matched', 'healthy == running', 'restarting == 0']"""
         revisions: Annotated[list[str], "commits the images say they were built from"]
         uptime_min: Annotated[timedelta, "time since the latest start"]
         items: Annotated[list[dict[str, Any]], "one mapping per container: name, service, running, health, digest, …"]
+
+    @classmethod
+    def prepare(cls) -> None:
+        from captain.systems.docker.reader import load
+
+        load()
 
     def asks(self) -> str:
         meant = [*self.names, *self.services, *([self.project] if self.project else [])]

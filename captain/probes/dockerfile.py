@@ -9,8 +9,8 @@ from captain.fields import Bool, Text
 from captain.measurement import Measurement
 from captain.probes import TEXT, Context, Probe, probe
 from captain.safe import safe
-from captain.systems.dockerfile import read_dockerfile
-from captain.systems.dockerfile_rules import Reading
+from captain.systems.dockerfile.reading import read_dockerfile
+from captain.systems.dockerfile.rules import Reading
 from captain.systems.tree_files import Tree
 
 _SHARE = 0.8
@@ -112,7 +112,7 @@ expect: ['stages >= 2 && copy_from_stage >= 1', 'user_as_expected', '!final_user
         return reading.look(self.expected_user), reading.notes
 
     async def _lint(self, ctx: Context, text: str, observed: dict[str, Any], notes: list[str]) -> None:
-        from captain.systems.hadolint import lint
+        from captain.systems.dockerfile.hadolint import lint
 
         said = await lint(text, ctx.root, ctx.environ, ctx.timeout * _SHARE)
         if isinstance(said, str):

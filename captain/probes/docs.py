@@ -18,9 +18,9 @@ from captain.fields import Duration, PositiveInt, Text, wrong
 from captain.measurement import Measurement
 from captain.probes import TEXT, Context, Probe, probe
 from captain.safe import safe
-from captain.systems.document_text import Text as Document
-from captain.systems.document_text import is_diagram, is_text, read_text
 from captain.systems.patterns import chooser
+from captain.systems.texts.reading import Text as Document
+from captain.systems.texts.reading import is_diagram, is_text, read_text
 from captain.systems.tree_files import Tree, check_pattern
 
 _MARGIN = 0.9
@@ -217,8 +217,8 @@ warn: ['found > 0', 'size(headings_missing) == 0', 'size(dead_links) == 0', 'siz
         return files, documents, observed
 
     def _read(self, tree: Tree, texts: list[Document]) -> dict[str, Any]:
-        from captain.systems.document_commands import Commands
-        from captain.systems.document_links import dead_links, dead_paths
+        from captain.systems.texts.commands import Commands
+        from captain.systems.texts.links import dead_links, dead_paths
 
         said = [heading for text in texts for heading in text.headings]
         observed: dict[str, Any] = {
@@ -243,7 +243,7 @@ warn: ['found > 0', 'size(headings_missing) == 0', 'size(dead_links) == 0', 'siz
         return {**observed, "dead_paths": paths[:_SHOWN], "dead_commands": dead[:_SHOWN]}
 
     async def _web(self, texts: list[Document], left: timedelta, observed: dict[str, Any], notes: list[str]) -> None:
-        from captain.systems.document_links import addresses, gone
+        from captain.systems.texts.links import addresses, gone
 
         places = addresses(texts)
         dead, unknown = await gone(places, left * 0.7)
@@ -263,7 +263,7 @@ warn: ['found > 0', 'size(headings_missing) == 0', 'size(dead_links) == 0', 'siz
         observed: dict[str, Any],
         notes: list[str],
     ) -> None:
-        from captain.systems.mentions import not_mentioned
+        from captain.systems.texts.mentions import not_mentioned
 
         if not self.must_mention:
             return
@@ -278,8 +278,8 @@ warn: ['found > 0', 'size(headings_missing) == 0', 'size(dead_links) == 0', 'siz
             observed["not_mentioned"] = [safe(name, 200) for name in lacking[:_SHOWN]]
 
     async def _names(self, ctx: Context, tree: Tree, left: timedelta) -> dict[str, tuple[str, ...]]:
-        from captain.systems.compose_files import default_files, read_compose
-        from captain.systems.mentions import alerts, given, tables
+        from captain.systems.compose.files import default_files, read_compose
+        from captain.systems.texts.mentions import alerts, given, tables
 
         wanted = self.must_mention
         if not isinstance(wanted, From):
@@ -319,9 +319,9 @@ warn: ['found > 0', 'size(headings_missing) == 0', 'size(dead_links) == 0', 'siz
     async def _age(
         self, ctx: Context, files: list[str], left: timedelta, observed: dict[str, Any], notes: list[str]
     ) -> None:
-        from captain.systems.document_age import last_commit, literal, pattern
-        from captain.systems.git import Git, toplevel
-        from captain.systems.remote import shallow
+        from captain.systems.git.program import Git, toplevel
+        from captain.systems.git.remote import shallow
+        from captain.systems.texts.age import last_commit, literal, pattern
 
         try:
             if await toplevel(Path(ctx.root), ctx.environ, left) is None:

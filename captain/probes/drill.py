@@ -18,7 +18,7 @@ from captain.probes import TEXT, Context, Probe, Probes, Seen, probe
 from captain.systems.moves import CRASHES, EVERY, WITHIN, Move, brief, perform
 
 if TYPE_CHECKING:
-    from captain.systems.docker import Endpoint
+    from captain.systems.docker.reader import Endpoint
 
 _CLEANUP = timedelta(seconds=60)
 """At most so much of the step's time is kept for cleaning up."""
@@ -109,7 +109,18 @@ expect: [ok, 'recovery <= duration("30s")']"""
         return "; ".join(one.says() for one in self.steps)
 
     def does(self) -> tuple[str, ...]:
-        return (*(one.says() for one in self.steps), *(f"afterwards {one.says()}" for one in self.cleanup))
+        asked = ((name, one.probe) for name, one in self.inner.items())
+        beside = (
+            f"meanwhile {name}: {line}"
+            for name, probe in asked
+            if probe and probe.safety != "read"
+            for line in probe.does()
+        )
+        return (
+            *(one.says() for one in self.steps),
+            *beside,
+            *(f"afterwards {one.says()}" for one in self.cleanup),
+        )
 
     def programs(self) -> tuple[Program, ...]:
         moves = [one.program(self.host) for one in (*self.steps, *self.cleanup)]
@@ -240,13 +251,13 @@ class _Experiment:
         self._note(how)
 
     def _engine(self) -> Endpoint:
-        from captain.systems.docker import endpoint
+        from captain.systems.docker.reader import endpoint
 
         return endpoint(self.drill.host, self.ctx.environ)
 
     async def _crash(self, move: Move) -> bool:
         """Crash what no `until` follows, and see whether it comes back by itself."""
-        from captain.systems.comeback import come_back, running
+        from captain.systems.docker.comeback import come_back, running
 
         engine, blocking = self._engine(), self.ctx.blocking
         before = await running(blocking, engine, move.target or "", min(_MOVE, self.limit - self.elapsed))

@@ -13,10 +13,10 @@ from captain.fields import Bool, Text, wrong
 from captain.measurement import Measurement, Value
 from captain.probes import Context, Probe, probe
 from captain.safe import safe
-from captain.systems.git import Git, check_ref, committed_at, legible, toplevel
-from captain.systems.remote import ahead_behind, contains, fetch, fetched_at, main_branch, shallow, upstream
-from captain.systems.signatures import Signature, signature
-from captain.systems.worktree import changes, stashed
+from captain.systems.git.program import Git, check_ref, committed_at, legible, toplevel
+from captain.systems.git.remote import ahead_behind, contains, fetch, fetched_at, main_branch, shallow, upstream
+from captain.systems.git.signatures import Signature, signature
+from captain.systems.git.worktree import changes, stashed
 
 
 def _ref(value: str) -> str:

@@ -14,13 +14,13 @@ from captain.fields import Bool, PositiveInt, Text, wrong
 from captain.http import Reply, fetch
 from captain.http.follow import fetch_following
 from captain.http.keys import HeaderName, Headers, Url
-from captain.measurement import Measurement, Value
+from captain.measurement import Measurement, Safety, Value
 from captain.probes import TEXT, Context, Probe, probe
-from captain.systems.answer import PLACE, Answer, is_page, read
-from captain.systems.edge import cache_status, cdn, max_age, missing_protections
-from captain.systems.page import assets
-from captain.systems.samples import Look, missing_anywhere, repeated, sampled, shares, version_of
-from captain.systems.weight import weigh
+from captain.systems.web.answer import PLACE, Answer, is_page, read
+from captain.systems.web.edge import cache_status, cdn, max_age, missing_protections
+from captain.systems.web.page import assets
+from captain.systems.web.samples import Look, missing_anywhere, repeated, sampled, shares, version_of
+from captain.systems.web.weight import weigh
 
 
 def _place(value: str) -> str:
@@ -52,6 +52,7 @@ class HttpProbe(Probe):
 
     default_expect: ClassVar[tuple[str, ...]] = ("status < 400",)
     network: ClassVar[bool] = True
+    more_than_reading: ClassVar[str] = "`method: POST` is active: it is sent marked, and may change something"
     errors: ClassVar[str] = (
         "fail: refused, reset, closed, certificate not verifying, no answer in time; on_error decides (unknown): "
         "name not resolved, no connection in time, an answer that is not HTTP, too little time for all samples; "
@@ -66,7 +67,7 @@ expect: ['status == 200', 'json.status == "ok"', 'latency < duration("500ms")']"
     url: Url
     """Starts with http:// or https://; holds no user or password."""
     method: Literal["GET", "HEAD", "OPTIONS", "POST"] = "GET"
-    """A probe only asks: what changes something is an action."""
+    """A POST is active: it runs by itself, where the environment allows it. What changes something is an action."""
     headers: Headers = Field(default_factory=dict)
     """May hold `${{ secrets.NAME }}`."""
     body: Text | None = None
@@ -128,8 +129,18 @@ expect: ['status == 200', 'json.status == "ok"', 'latency < duration("500ms")']"
         asset_wire_size: Annotated[int, "bytes of all of them as they came, where every one came"]
         assets_failed: Annotated[int, "how many did not come with status 200"]
 
+    @classmethod
+    def prepare(cls) -> None:
+        from captain.http import load
+
+        load()
+
     def asks(self) -> str:
         return f"{self.method} {self.url}"
+
+    @property
+    def safety(self) -> Safety:
+        return "active" if self.method == "POST" else "read"
 
     async def measure(self, ctx: Context) -> Measurement:
         end = asyncio.get_running_loop().time() + ctx.timeout.total_seconds()
@@ -195,7 +206,8 @@ expect: ['status == 200', 'json.status == "ok"', 'latency < duration("500ms")']"
     async def _ask(self, ctx: Context, timeout: timedelta) -> tuple[Reply, tuple[str, ...]]:
         body = None if self.body is None else self.body.encode("utf-8", "surrogatepass")
         ca_file = None if self.ca_file is None else ctx.root / self.ca_file
-        question: dict[str, Any] = {"method": self.method, "headers": self.headers, "body": body}
+        marked = {} if self.safety == "read" else {"X-Captain-Probe": ctx.run or "unrecorded"}
+        question: dict[str, Any] = {"method": self.method, "headers": {**self.headers, **marked}, "body": body}
         question |= {"timeout": timeout, "ca_file": ca_file, "verify": self.verify}
         return await fetch_following(self.url, **question) if self.follow else (await fetch(self.url, **question), ())
 
@@ -234,7 +246,7 @@ expect: ['status == 200', 'json.status == "ok"', 'latency < duration("500ms")']"
             observed["assets_failed"] = weight.failed
         if weight.wire_size is not None:
             observed["asset_wire_size"] = weight.wire_size
-        other = f"{found.elsewhere} assets of other origins were not fetched"
+        other = f"assets of other origins, not fetched: {found.elsewhere}"
         return observed, [*weight.notes, *([other] if found.elsewhere else [])]
 
 

@@ -117,8 +117,8 @@ warn: ['tracked_count == 0']"""
         return Measurement(observed, self.asks(), ctx.clip(body), truncated=len(body) > TEXT, notes=tuple(notes))
 
     def _docker(self, ctx: Context, findings: list[dict[str, Any]], notes: list[str]) -> dict[str, Any]:
-        from captain.systems.docker_ignore import read_docker_ignore
-        from captain.systems.secret_files import secret_files
+        from captain.systems.secrets.docker_ignore import read_docker_ignore
+        from captain.systems.secrets.files import secret_files
         from captain.systems.tree_files import Tree
 
         tree = Tree(ctx.root)
@@ -139,8 +139,8 @@ warn: ['tracked_count == 0']"""
         return {"has_file": ignore.path is not None, **_told(uncovered, present, over, findings)}
 
     async def _git(self, ctx: Context, findings: list[dict[str, Any]], notes: list[str]) -> dict[str, Any]:
-        from captain.systems import git_ignore
-        from captain.systems.git import Git, toplevel
+        from captain.systems.git.program import Git, toplevel
+        from captain.systems.secrets import git_ignore
 
         where = ctx.root / self.root
         if await toplevel(where, ctx.environ, ctx.timeout) is None:
@@ -169,7 +169,7 @@ warn: ['tracked_count == 0']"""
         return observed
 
     async def _past(self, git: Any, observed: dict[str, Any], findings: list[dict[str, Any]], notes: list[str]) -> None:
-        from captain.systems.git_ignore import history
+        from captain.systems.secrets.git_ignore import history
 
         try:
             found, why = await history(git)

@@ -11,12 +11,12 @@ from captain.fields import Bool, PositiveInt, Text
 from captain.measurement import Measurement, Value
 from captain.probes import Context, Probe, probe
 from captain.safe import safe
-from captain.systems import image_facts as facts
-from captain.systems.containers import has_check, labels_of, moment
-from captain.systems.docker import Document, endpoint, pinned
-from captain.systems.docker_images import Images
-from captain.systems.image_layers import TOOLCHAIN, Layers, Scan, TooLarge
-from captain.systems.passwd import Users, numeric
+from captain.systems.docker import image_facts as facts
+from captain.systems.docker.containers import has_check, labels_of, moment
+from captain.systems.docker.image_layers import TOOLCHAIN, Layers, Scan, TooLarge
+from captain.systems.docker.images import Images
+from captain.systems.docker.passwd import Users, numeric
+from captain.systems.docker.reader import Document, endpoint, pinned
 
 _MARGIN = 0.9
 """Share of the attempt's time the engine may take, so that its own error comes before the attempt's end."""
@@ -99,6 +99,12 @@ expect:
             list[str], "files with secrets in any layer: rule, path, layer (needs scan_layers)"
         ]
         toolchain_present: Annotated[list[str], "programs and folders for building in it (needs scan_layers)"]
+
+    @classmethod
+    def prepare(cls) -> None:
+        from captain.systems.docker.reader import load
+
+        load()
 
     def asks(self) -> str:
         return f"image {self.ref} of {self.host or 'the Docker engine'}"

@@ -18,8 +18,8 @@ from captain.http.keys import Headers, Url
 from captain.measurement import Measurement, Value
 from captain.probes import Context, Probe, Safety, probe
 from captain.safe import safe
-from captain.systems.generator import START, burst
-from captain.systems.load import REACHED, Summary
+from captain.systems.metrics.generator import START, burst
+from captain.systems.metrics.load import REACHED, Summary
 
 _MARGIN = timedelta(milliseconds=500)
 _LATE = 0.01
@@ -119,7 +119,7 @@ expect:
         status_counts: Annotated[dict[str, int], "answers by status"]
         recovered: Annotated[bool, "after the last peak p95 came back to that of the first stage"]
         recovery: Annotated[timedelta, "how long after the last peak that took"]
-        generator_saturated: Annotated[bool, "captain could not send as fast as it should: nothing else is known then"]
+        generator_saturated: Annotated[bool, "requests went out later than they should: nothing else is known then"]
 
     @model_validator(mode="after")
     def _bounded(self) -> LoadProbe:
@@ -235,7 +235,7 @@ def _notes(found: Summary, *, verify: bool) -> list[str]:
     notes: list[str] = []
     shown = ", ".join(f"{status} ×{count}" for status, count in found.statuses.items())
     if found.saturated:
-        notes.append(f"captain could not send as it should: {found.saturated}; nothing is known of the product")
+        notes.append(f"requests went out later than they should: {found.saturated}; nothing is known of the product")
         notes.append(f"of {found.requests} requests were answered: {shown or 'none'}")
     elif found.good < found.requests:
         answered = f"answered {shown}" if shown else "not answered"

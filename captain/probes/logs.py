@@ -16,13 +16,13 @@ from captain.errors import ProbeError, ProgramError, UsageError
 from captain.fields import Bool, Duration, EnvName, PositiveInt, Run, Text, parse_duration, wrong
 from captain.measurement import Measurement
 from captain.probes import TEXT, Context, Probe, probe
-from captain.systems.docker import Reader, endpoint
-from captain.systems.docker_look import Selection
-from captain.systems.log_containers import Containers, read_containers, skew
-from captain.systems.log_figures import Question, figures
-from captain.systems.log_files import MOST, Piece, newest_lines, read_files
-from captain.systems.log_records import Record
-from captain.systems.log_secrets import Redactor
+from captain.systems.docker.look import Selection
+from captain.systems.docker.reader import Reader, endpoint
+from captain.systems.lines.containers import Containers, read_containers, skew
+from captain.systems.lines.figures import Question, figures
+from captain.systems.lines.files import MOST, Piece, newest_lines, read_files
+from captain.systems.lines.records import Record
+from captain.systems.lines.secrets import Redactor
 from captain.systems.patterns import chooser
 
 _MARGIN = 0.85
@@ -155,6 +155,12 @@ expect: ['new_groups == 0', 'json_ratio >= 0.95', 'secrets_found == 0']"""
 
     def programs(self) -> tuple[Program, ...]:
         return () if self.run is None else (Program(self.run, self.cwd, tuple(sorted(self.env))),)
+
+    @classmethod
+    def prepare(cls) -> None:
+        from captain.systems.docker.reader import load
+
+        load()
 
     def asks(self) -> str:
         meant = ", ".join([*self.names, *self.services, *([self.project] if self.project else [])]) or "all containers"

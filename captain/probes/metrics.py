@@ -17,9 +17,9 @@ from captain.http.keys import Headers, Url
 from captain.measurement import Measurement, Value
 from captain.probes import TEXT, Context, Probe, Safety, probe
 from captain.safe import safe
-from captain.systems.exposition import Exposition, Family, Selector, selector
+from captain.systems.metrics.exposition import Exposition, Family, Selector, selector
+from captain.systems.metrics.scraping import Place, Scraper, Scrapes
 from captain.systems.patterns import chooser
-from captain.systems.scraping import Place, Scraper, Scrapes
 
 _MARGIN = 0.9
 """Share of the attempt's time the scrapes may take, so that an error of their own comes before the attempt's end."""
@@ -163,6 +163,12 @@ expect:
         values: Annotated[dict[str, float], "the values asked for that are one finite number"]
         delta_observed: Annotated[float, "by how much the counter of delta went up"]
         delta_elsewhere: Annotated[float, "by how much the other series of its name went up meanwhile"]
+
+    @classmethod
+    def prepare(cls) -> None:
+        from captain.http import load
+
+        load()
 
     def asks(self) -> str:
         sent = self.delta and self.delta.request

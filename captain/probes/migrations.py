@@ -20,7 +20,7 @@ from captain.fields import EnvName, Text, wrong
 from captain.measurement import Measurement, Value
 from captain.probes import TEXT, Context, Probe, Safety, probe
 from captain.safe import safe
-from captain.systems.migrations import Finding, Told, added_files, ask_project
+from captain.systems.sql.migrations import Finding, Told, added_files, ask_project
 
 _MARGIN = 0.9
 """Share of the attempt's time the project may take, so that captain's own error comes before the attempt's end."""
@@ -197,7 +197,7 @@ expect: ['model_drift == 0', 'irreversible == 0', 'destructive == 0']"""
         if ctx.repo is None:
             notes.append("which migrations the release adds is not known: captain.yaml lies in no git work tree")
             return None
-        from captain.systems.git import Git
+        from captain.systems.git.program import Git
 
         suffixes = (".py",) if self.tool != "table" else tuple({Path(str(self.files)).suffix} - {""})
         try:
@@ -230,8 +230,8 @@ expect: ['model_drift == 0', 'irreversible == 0', 'destructive == 0']"""
         env = {"PYTHONDONTWRITEBYTECODE": "1", **self.env}
         timeout = ctx.timeout * _MARGIN
         if self.container is not None:
-            from captain.systems.docker import endpoint
-            from captain.systems.docker_exec import run_inside
+            from captain.systems.docker.exec import run_inside
+            from captain.systems.docker.reader import endpoint
 
             cwd = None if self.cwd == "." else self.cwd
             where = endpoint(self.host, ctx.environ)
@@ -280,7 +280,7 @@ expect: ['model_drift == 0', 'irreversible == 0', 'destructive == 0']"""
         return found
 
     async def _beside_table(self, ctx: Context, added: tuple[str, ...] | None, notes: list[str]) -> dict[str, Value]:
-        from captain.systems.migration_files import standing, without_way_back
+        from captain.systems.sql.migration_files import standing, without_way_back
 
         def listed() -> list[str]:
             found = islice(ctx.root.glob(str(self.files)), _MAX_ROWS)
@@ -314,9 +314,9 @@ expect: ['model_drift == 0', 'irreversible == 0', 'destructive == 0']"""
         return observed
 
     async def _applied(self, ctx: Context) -> list[str]:
-        from captain.systems.dsn import Address
-        from captain.systems.sql_answer import Database
-        from captain.systems.sql_ask import address, ask_database
+        from captain.systems.sql.answer import Database
+        from captain.systems.sql.ask import address, ask_database
+        from captain.systems.sql.dsn import Address
 
         mark = "`" if self.engine == "mysql" else '"'
         table = ".".join(f"{mark}{part}{mark}" for part in self.table.split("."))

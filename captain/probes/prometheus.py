@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, ClassVar, Literal, TypedDict
+from typing import Annotated, Any, ClassVar, Literal, TypedDict
 
 from pydantic import AfterValidator, Field, model_validator
 
@@ -15,12 +15,12 @@ from captain.http.keys import BaseUrl, Headers
 from captain.measurement import Measurement, Value
 from captain.probes import TEXT, Context, Probe, probe
 from captain.safe import safe
+from captain.systems.metrics.prometheus import Answer, Endpoint, Prometheus
+from captain.systems.metrics.prometheus_query import At, Question, evaluate
+from captain.systems.metrics.prometheus_values import Malformed, Reduce
+from captain.systems.metrics.prometheus_watching import LATE, alerts_of, jobs_of, rules_of, targets_of
+from captain.systems.metrics.promql import reading
 from captain.systems.patterns import chooser
-from captain.systems.prometheus import Answer, Endpoint, Prometheus
-from captain.systems.prometheus_query import At, Question, evaluate
-from captain.systems.prometheus_values import Malformed, Reduce
-from captain.systems.prometheus_watching import LATE, alerts_of, jobs_of, rules_of, targets_of
-from captain.systems.promql import reading
 
 _MARGIN = 0.9
 """Share of the attempt's time Prometheus may take, so that its own error comes before the attempt's end."""
@@ -65,6 +65,15 @@ def _moment(value: str) -> str:
 Chosen = Annotated[Text, AfterValidator(_choice)]
 
 
+_EXPECTS = {
+    "targets": ("total > 0", "up == total"),
+    "alerts": ("firing_count == 0",),
+    "rules": ("rules > 0", "rules_unhealthy == 0", "size(rules_missing) == 0"),
+    "buildinfo": ('version != ""',),
+}
+"""What is expected by default where the mode asks for no value."""
+
+
 @probe("prometheus")
 class PrometheusProbe(Probe):
     """What has Prometheus measured, and does it scrape, evaluate and alert as it should?
@@ -76,13 +85,7 @@ class PrometheusProbe(Probe):
     series means none, `empty: zero`, which keeps it.
     """
 
-    default_expect: ClassVar[tuple[str, ...]] = (
-        'mode != "query" && mode != "range" || value > 0.0',
-        'mode != "targets" || total > 0 && up == total',
-        'mode != "alerts" || firing_count == 0',
-        'mode != "rules" || rules > 0 && rules_unhealthy == 0 && size(rules_missing) == 0',
-        'mode != "buildinfo" || version != ""',
-    )
+    default_expect: ClassVar[tuple[str, ...]] = ("value > 0.0",)
     network: ClassVar[bool] = True
     errors: ClassVar[str] = (
         "on_error decides (unknown): no connection, no answer in time, Prometheus starting or failing, no target of "
@@ -168,6 +171,16 @@ expect: ['value < 0.01']"""
     @property
     def _step(self) -> timedelta:
         return self.step or max(timedelta(seconds=self.window.total_seconds() // 60), timedelta(seconds=1))
+
+    @classmethod
+    def expects(cls, params: Mapping[str, Any]) -> tuple[str, ...]:
+        return _EXPECTS.get(str(params.get("mode", "query")), cls.default_expect)
+
+    @classmethod
+    def prepare(cls) -> None:
+        from captain.http import load
+
+        load()
 
     def asks(self) -> str:
         what = {

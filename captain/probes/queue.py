@@ -17,12 +17,16 @@ from captain.errors import ProbeError, ProgramError
 from captain.fields import Duration, EnvName, Run, Text, wrong
 from captain.measurement import Measurement, Value
 from captain.probes import Context, Probe, Safety, probe
-from captain.systems import queue_celery, queue_dramatiq, queue_rq
-from captain.systems.backlog import Ask, Backlog
-from captain.systems.redis import Client, Session, address, redis_session, text
+from captain.systems.keys import celery as queue_celery
+from captain.systems.keys import dramatiq as queue_dramatiq
+from captain.systems.keys import rq as queue_rq
+from captain.systems.keys.backlog import Ask, Backlog
+from captain.systems.keys.client import Client, Session, address, redis_session, text
 
 _MARGIN = 0.9
 """Share of the attempt's time it may take, so that its own error comes before the attempt's end."""
+_ENOUGH = 8 * 1024 * 1024
+"""Bytes: the oldest and newest message of 200 queues, and some more."""
 _EVERY = 0.05
 """Seconds between two looks for the result of a canary."""
 _LIBRARIES: Mapping[str, tuple[Callable[[Client, Ask], Backlog], str]] = {
@@ -124,6 +128,17 @@ expect: ['ready == 0 || oldest_age <= duration("5m")', 'dead_recent == 0']"""
             return ()
         return (Program(self.canary.publish, self.canary.cwd, tuple(sorted(self.canary.env))),)
 
+    def does(self) -> tuple[str, ...]:
+        if self.canary is None:
+            return (self.asks(),)
+        return (f"starts {_shown(self.canary)}, which sends a task", f"waits for {self.canary.result_key} in Redis")
+
+    @classmethod
+    def prepare(cls) -> None:
+        from captain.systems.keys.client import load
+
+        load()
+
     def asks(self) -> str:
         named = "" if self.queues == "auto" else f" {', '.join(self.queues)}"
         return f"{self.broker} queues{named} in {self.url_env}{' and a canary' if self.canary else ''}"
@@ -140,7 +155,9 @@ expect: ['ready == 0 || oldest_age <= duration("5m")', 'dead_recent == 0']"""
             began + within.total_seconds() / 2,
         )
         ca_file = None if self.ca_file is None else ctx.root / self.ca_file
-        async with redis_session(where, blocking=ctx.blocking, timeout=within, ca_file=ca_file) as session:
+        async with redis_session(
+            where, blocking=ctx.blocking, timeout=within, ca_file=ca_file, limit=_ENOUGH
+        ) as session:
             backlog = await session.do(lambda client: look(client, ask))
             observed = backlog.observed()
             if self.look_again is not None:
@@ -163,6 +180,10 @@ def drained(before: Value, after: Value, seconds: float) -> dict[str, Value]:
     return {"drained_per_s": (before - after) / seconds}
 
 
+def _shown(canary: Canary) -> str:
+    return canary.publish if isinstance(canary.publish, str) else shlex.join(canary.publish)
+
+
 async def _canary(
     canary: Canary, program: Program, session: Session, ctx: Context, left: timedelta
 ) -> dict[str, Value]:
@@ -170,7 +191,7 @@ async def _canary(
     from captain.effects.program import probe_environ, run_program
 
     mark, began = secrets.token_hex(8), time.monotonic()
-    shown = canary.publish if isinstance(canary.publish, str) else shlex.join(canary.publish)
+    shown = _shown(canary)
     given = {**canary.env, "CAPTAIN_CANARY": mark, "CAPTAIN_RUN": ctx.run}
     try:
         done = await run_program(
@@ -184,14 +205,14 @@ async def _canary(
     published = time.monotonic()
     ends = min(published + canary.timeout.total_seconds(), began + left.total_seconds())
     while True:
-        result = await session.do(lambda client: client.ask("GET", canary.result_key))
+        result = text(await session.do(lambda client: client.ask("GETRANGE", canary.result_key, 0, 1023)))
         now = time.monotonic()
-        if result is not None and mark in text(result):
+        if mark in result:
             return {"canary_ok": True, "canary": timedelta(seconds=now - began)}
         if now + _EVERY > ends:
             break
         await asyncio.sleep(_EVERY)
-    if result is not None:
+    if result:
         raise ProbeError(
             f"canary: {canary.result_key} holds something else than $CAPTAIN_CANARY",
             hint="the task must store that very text there, or a canary of before was late",

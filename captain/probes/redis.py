@@ -14,8 +14,8 @@ from captain.errors import ProbeError
 from captain.fields import Bool, EnvName, PositiveInt, Text
 from captain.measurement import Measurement, Value
 from captain.probes import Context, Probe, Safety, probe
-from captain.systems.redis import Client, Session, address, redis_session, text
-from captain.systems.redis_info import Figures, fields, figures, fits
+from captain.systems.keys.client import Client, Session, address, redis_session, text
+from captain.systems.keys.info import Figures, fields, figures, fits
 
 _MARGIN = 0.9
 """Share of the attempt's time it may take, so that its own error comes before the attempt's end."""
@@ -62,7 +62,7 @@ expect: ['canary_ok', 'policy_fits', 'maxmemory > 0', 'used_ratio <= 0.9', 'ping
     class Observes(TypedDict, total=False):
         """What it said."""
 
-        connected: Annotated[bool, "it let captain in and answered"]
+        connected: Annotated[bool, "the login worked and it answered"]
         ping_p95: Annotated[timedelta, "95 of 100 PINGs were answered faster than that, captain's own part included"]
         version: Annotated[str, "its version"]
         role: Annotated[str, "master or slave, in the words of Redis"]
@@ -74,7 +74,7 @@ expect: ['canary_ok', 'policy_fits', 'maxmemory > 0', 'used_ratio <= 0.9', 'ping
         hit_ratio: Annotated[float, "hits of all lookups; left out when there were none"]
         evicted: Annotated[int, "keys evicted for lack of memory, since its start"]
         rejected_connections: Annotated[int, "connections refused because of maxclients, since its start"]
-        clients: Annotated[int, "clients connected, captain included"]
+        clients: Annotated[int, "clients connected, this one included"]
         maxmemory: Annotated[int, "bytes it may use, 0 for no limit"]
         used_memory: Annotated[int, "bytes it uses"]
         used_ratio: Annotated[float, "used_memory of maxmemory; left out without a limit"]
@@ -83,7 +83,7 @@ expect: ['canary_ok', 'policy_fits', 'maxmemory > 0', 'used_ratio <= 0.9', 'ping
         ]
         bgsave_ok: Annotated[bool, "the last snapshot succeeded; left out when there was none since its start"]
         aof: Annotated[bool, "every write is appended to a file"]
-        tls: Annotated[bool, "captain spoke TLS with it, its certificate verified"]
+        tls: Annotated[bool, "the connection was TLS, the certificate verified"]
         auth_required: Annotated[bool, "without a password it answers nothing"]
         canary_ok: Annotated[bool, "the key came back as it was set and could be deleted (needs canary)"]
 
@@ -91,8 +91,18 @@ expect: ['canary_ok', 'policy_fits', 'maxmemory > 0', 'used_ratio <= 0.9', 'ping
     def safety(self) -> Safety:
         return "active" if self.canary else "read"
 
+    @classmethod
+    def prepare(cls) -> None:
+        from captain.systems.keys.client import load
+
+        load()
+
     def asks(self) -> str:
         return f"redis {self.url_env}: PING, INFO{', SET GET DEL' if self.canary else ''}"
+
+    def does(self) -> tuple[str, ...]:
+        key = f"captain:canary:RUN:… in the Redis of {self.url_env}"
+        return (f"sets a key {key} for {_KEPT} seconds and reads it", "afterwards deletes that key")
 
     async def measure(self, ctx: Context) -> Measurement:
         where = address(self.url_env, ctx.secret(self.url_env))

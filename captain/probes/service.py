@@ -16,10 +16,10 @@ from captain.fields import EnvName, Run, Text, wrong
 from captain.measurement import Measurement
 from captain.probes import TEXT, Context, Probe, probe
 from captain.safe import safe
-from captain.systems import ecs
-from captain.systems.docker import endpoint, repository
-from captain.systems.docker_swarm import Manager, look
-from captain.systems.services import Service, observed
+from captain.systems.docker import ecs
+from captain.systems.docker.manager import Manager, look
+from captain.systems.docker.reader import endpoint, repository
+from captain.systems.docker.services import Service, observed
 
 _MARGIN = 0.9
 """Share of the attempt's time the orchestrator may take, so that its own error comes before the attempt's end."""
@@ -43,6 +43,7 @@ class ServiceProbe(Probe):
     )
     network: ClassVar[bool] = True
     errors: ClassVar[str] = "unknown: the orchestrator is the instrument, not the product"
+    unseen: ClassVar[Mapping[str, str]] = {"triggers_armed": 'failure_action == "rollback"'}
     example: ClassVar[str] = """\
 id: rolled-out
 title: Every replica runs the release
@@ -90,6 +91,7 @@ expect:
         cpu_limit: Annotated[float, "the smallest limit of a task in processors, where all have one (swarm)"]
         restart_condition: Annotated[str, "when a task is replaced: any, on-failure or none (swarm)"]
         failed_tasks: Annotated[int, "swarm: failed within the hour, as far as it remembers; ECS: of this rollout"]
+        triggers_armed: Annotated[int, "captain's own triggers of a rollback; not observed by this captain yet"]
         services: Annotated[list[dict[str, Any]], "each: name, desired, running, converged, image, image_digest, …"]
 
     @model_validator(mode="after")
@@ -101,6 +103,12 @@ expect:
         if self.platform == "swarm" and (self.aws_cmd is not None or self.env):
             raise wrong("aws_cmd and env are for platform ecs")
         return self
+
+    @classmethod
+    def prepare(cls) -> None:
+        from captain.systems.docker.reader import load
+
+        load()
 
     def asks(self) -> str:
         where = "ECS" if self.platform == "ecs" else self.host or "the swarm"

@@ -126,7 +126,7 @@ expect: ['files > 0', 'per_pattern["verify_false"] == 0 && per_pattern["unauthor
 
     @model_validator(mode="after")
     def _names_differ(self) -> SourceProbe:
-        from captain.systems.source_search import BUILT_IN
+        from captain.systems.search.files import BUILT_IN
 
         names = [one.id for one in self.patterns] + (list(BUILT_IN) if self.secrets else [])
         if len(names) != len(set(names)):
@@ -138,7 +138,7 @@ expect: ['files > 0', 'per_pattern["verify_false"] == 0 && per_pattern["unauthor
         return f"{', '.join(sought) or 'files'} in {', '.join(self.globs)}"
 
     async def measure(self, ctx: Context) -> Measurement:
-        from captain.systems.source_search import chosen, files_of, search
+        from captain.systems.search.files import chosen, files_of, search
 
         until = time.monotonic() + ctx.timeout.total_seconds() * _MARGIN
 
@@ -170,7 +170,7 @@ expect: ['files > 0', 'per_pattern["verify_false"] == 0 && per_pattern["unauthor
         return Measurement(observed, self.asks(), ctx.clip(body), truncated=len(body) > TEXT, notes=tuple(notes))
 
     def _patterns(self) -> dict[str, str]:
-        from captain.systems.source_search import BUILT_IN
+        from captain.systems.search.files import BUILT_IN
 
         return {one.id: one.regex for one in self.patterns} | (dict(BUILT_IN) if self.secrets else {})
 
@@ -194,7 +194,7 @@ expect: ['files > 0', 'per_pattern["verify_false"] == 0 && per_pattern["unauthor
             findings += [{"file": safe(path, 300), "line": 1, "id": "executable"} for path in lacking[:100]]
             failed += ["executable"] if lacking else []
         if "syntax" in self.check:
-            from captain.systems.shell_syntax import broken
+            from captain.systems.search.shell import broken
 
             looked, bad = await broken(ctx.root, files.paths, ctx.environ, left())
             if looked:

@@ -14,10 +14,10 @@ from captain.errors import UsageError
 from captain.fields import Bool, EnvName, PositiveInt, Text, wrong
 from captain.measurement import Measurement, Value
 from captain.probes import TEXT, Context, Probe, probe
-from captain.systems.dsn import Address
-from captain.systems.sql_answer import Database, Findings, Question
-from captain.systems.sql_ask import address, ask_database, presets
-from captain.systems.sql_text import placeholders, reading
+from captain.systems.sql.answer import Database, Findings, Question
+from captain.systems.sql.ask import address, ask_database, presets
+from captain.systems.sql.dsn import Address
+from captain.systems.sql.text import placeholders, reading
 
 _MARGIN = 0.9
 """Share of the attempt's time the database may take, so that its own error comes before the attempt's end."""
@@ -197,7 +197,7 @@ expect: value == 0"""
         seen = await ask_database(self.engine, asked, place, self._look(ctx), timeout=timeout, **around)
         seen.observed["latency"] = timedelta(seconds=ctx.clock.monotonic() - began)
         if self.try_plain and isinstance(place, Address):
-            from captain.systems.postgres import plain_is_refused
+            from captain.systems.sql.postgres import plain_is_refused
 
             left = timeout - timedelta(seconds=ctx.clock.monotonic() - began)
             refused = await plain_is_refused(asked, place, timeout=max(left, timedelta(milliseconds=10)), **around)

@@ -9,7 +9,7 @@ from typing import Annotated, ClassVar, TypedDict
 from captain.fields import Bool, Host, Port
 from captain.measurement import Measurement, Value
 from captain.probes import Context, Probe, probe
-from captain.systems.tcp import Connection, address, opened
+from captain.systems.web.tcp import Connection, address, opened
 
 _MARGIN = 0.9
 """Share of the attempt's time that is waited, so that a sentence comes before the attempt's end."""

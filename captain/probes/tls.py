@@ -8,10 +8,10 @@ from typing import Annotated, ClassVar, Literal, TypedDict
 from captain.fields import Bool, Host, Port, Text
 from captain.measurement import Measurement, Value
 from captain.probes import Context, Probe, probe
-from captain.systems.certificate import Certificate, NotACertificate, read_certificate
-from captain.systems.starttls import Protocol
-from captain.systems.tcp import address
-from captain.systems.tls import Legacy, Server
+from captain.systems.web.certificate import Certificate, NotACertificate, read_certificate
+from captain.systems.web.starttls import Protocol
+from captain.systems.web.tcp import address
+from captain.systems.web.tls import Legacy, Server
 
 _MARGIN = 0.9
 """Share of the attempt's time that is waited, so that a sentence comes before the attempt's end."""

@@ -12,11 +12,11 @@ from captain.fields import Text, wrong
 from captain.measurement import Measurement
 from captain.probes import TEXT, Context, Probe, probe
 from captain.safe import safe
-from captain.systems.github_workflows import is_workflow, read_workflow
-from captain.systems.gitlab_pipelines import read_pipeline
+from captain.systems.ci.github_workflows import is_workflow, read_workflow
+from captain.systems.ci.gitlab_pipelines import read_pipeline
+from captain.systems.ci.pipeline_counts import Wanted, counts
+from captain.systems.ci.pipelines import Pipeline, roots
 from captain.systems.patterns import finder
-from captain.systems.pipeline_counts import Wanted, counts
-from captain.systems.pipelines import Pipeline, roots
 from captain.systems.tree_files import Tree, check_pattern
 
 

@@ -11,10 +11,10 @@ from captain.errors import CaptainError
 from captain.fields import Duration, Text
 from captain.rollbacks import Line, RollbackContext, Say, Strategy, Taken, strategy
 from captain.safe import safe
-from captain.systems import containers as told
-from captain.systems.docker import Endpoint, Reader, endpoint, pinned
-from captain.systems.docker_changes import Changer
-from captain.systems.recreate import (
+from captain.systems.docker import containers as told
+from captain.systems.docker.changes import Changer
+from captain.systems.docker.reader import Endpoint, Reader, endpoint, pinned
+from captain.systems.docker.recreate import (
     TARGET,
     body_of,
     endpoints,

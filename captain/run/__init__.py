@@ -1,5 +1,12 @@
 """A Run is the fold of its entries: nothing here reads a file, a clock or a system.
 
+A run of kind `standing` walks a checklist with `per: service`. There is one for each service, environment and
+checklist; it has no version, phases, lock or order: every section is open as long as it stands. It is bound to the
+commit that HEAD names, and bound anew (`run.bound`) where HEAD or the work tree has changed: what was seen of the
+older commit is stale, and what was signed for it has lapsed. A gate's go in it is recorded and closes nothing. Its
+state is `open` until somebody gives it up (`aborted`); it is never completed. Each headless check of it ends with
+`run.checked`, by which `run.trend` reads how it stood then.
+
 `apply` takes one recorded event; live and replayed runs are therefore the same value. What a run's steps,
 gates and keys mean for a person is derived in `run.status`, `run.gates` and `run.allowed`.
 """
@@ -17,9 +24,21 @@ from captain.measurement import Verdict
 from captain.release import Release
 from captain.run.facts import Attempt, Decision, Result, Rollback, SignOff, Trial, Waiver, release_of, worse
 
-__all__ = ["Attempt", "Decision", "Result", "Rollback", "Run", "SignOff", "Trial", "Waiver", "apply", "fold"]
+__all__ = [
+    "Attempt",
+    "Decision",
+    "Result",
+    "Rollback",
+    "Run",
+    "SignOff",
+    "Trial",
+    "Waiver",
+    "apply",
+    "fold",
+    "worsened",
+]
 
-_NOTHING: Mapping[str, Any] = MappingProxyType({})
+_NOTHING: Mapping[Any, Any] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +67,13 @@ class Run:
     trials: Mapping[str, Trial] = field(default_factory=lambda: _NOTHING)
     """The newest start of each active step or drill, by step id."""
     sign_offs: tuple[SignOff, ...] = ()
+    countersigns: tuple[SignOff, ...] = ()
+    """By second persons, each on a waiver or on a step that was called not applicable."""
     waivers: tuple[Waiver, ...] = ()
+    seen: Mapping[tuple[str, str, Verdict], int] = field(default_factory=lambda: _NOTHING)
+    """By step, definition and verdict: the number of the newest result that said so."""
+    authors: frozenset[str] | None = None
+    """Who wrote what the release brings, in lower case; None where nobody can tell."""
     withdrawn: frozenset[int] = frozenset()
     lapsed: frozenset[int] = frozenset()
     """Approvals that nothing brings back: the step failed where its approver saw better, the gate was opened again."""
@@ -62,12 +87,23 @@ class Run:
     no_way_back: str | None = None
     """The reason why the deploy section was opened without one."""
     rollback: Rollback | None = None
+    inputs: Mapping[str, str] = field(default_factory=lambda: _NOTHING)
+    """What was answered when it was opened, by the question's id."""
+    bound: Recorded | None = None
+    """When a standing run was bound last, to another commit or another state of its work tree."""
+    moved: Recorded | None = None
+    """When it was bound to another commit than before."""
     end: Recorded | None = None
     last: Recorded | None = None
     """The newest entry folded."""
     entries: int = 0
     adopted: frozenset[str] = frozenset()
     """Steps that changed with the files since the start."""
+
+    @property
+    def standing(self) -> bool:
+        """Whether it is the review of a service: it stands, and each check adds to it."""
+        return self.kind == "standing"
 
     @property
     def ended(self) -> bool:
@@ -185,6 +221,13 @@ def _start(event: Recorded) -> Run:
     )
 
 
+def _bound(run: Run, event: Recorded) -> Run:
+    release = release_of(event.data)
+    first = run.bound is None
+    moved = event if not first and release.commit != run.release.commit else run.moved
+    return replace(run, release=release, bound=event, moved=moved)
+
+
 def _put(mapping: Mapping[str, Any], key: str, value: Any) -> Mapping[str, Any]:
     return MappingProxyType({**mapping, key: value})
 
@@ -198,7 +241,8 @@ def _result(run: Run, event: Recorded) -> Run:
         return replace(run, before=_put(run.before, result.step, result))
     if result.purpose == "verify":
         return replace(run, verified=_put(run.verified, result.step, result))
-    after = replace(run, results=_put(run.results, result.step, result))
+    seen = MappingProxyType({**run.seen, (result.step, result.definition, result.verdict): event.seq})
+    after = replace(run, results=_put(run.results, result.step, result), seen=seen)
     gone = frozenset(one.seq for one in run.sign_offs if _lapses(one, result))
     return replace(after, lapsed=run.lapsed | gone) if gone else after
 
@@ -215,6 +259,21 @@ def _lapses(one: SignOff, result: Result) -> bool:
     )
 
 
+def worsened(seen: Mapping[tuple[str, str, Verdict], int], one: SignOff) -> bool:
+    """Whether a worse verdict than its approver saw came after an approval. An unknown one says nothing."""
+    data = one.event.data
+    if one.meaning != "approve" or data["seen"] is None:
+        return False
+    said = Verdict(data["seen"]["verdict"])
+    worse_ones = (verdict for verdict in (Verdict.WARN, Verdict.FAIL) if worse(verdict, said))
+    return any(seen.get((one.target, data["definition"], verdict), 0) > one.seq for verdict in worse_ones)
+
+
+def _authors(run: Run, event: Recorded) -> Run:
+    names = frozenset(name.casefold() for name in event.data["names"]) if event.data["known"] else None
+    return replace(run, authors=names)
+
+
 def _trial(run: Run, event: Recorded) -> Run:
     trial = Trial(event)
     return replace(run, trials=_put(run.trials, trial.step, trial))
@@ -222,6 +281,9 @@ def _trial(run: Run, event: Recorded) -> Run:
 
 def _signed(run: Run, event: Recorded) -> Run:
     one = SignOff(event)
+    if one.meaning == "countersign":
+        # It is about another's decision, and never stands in for one of its author's own.
+        return replace(run, countersigns=(*run.countersigns, one))
     after = replace(run, sign_offs=(*run.sign_offs, one))
     newest = run.results.get(one.target)
     # What another captain recorded before this entry, its signer did not see.
@@ -303,6 +365,9 @@ def _rollback_intent(run: Run, event: Recorded) -> Run:
 
 
 _STEPS: Mapping[str, Callable[[Run, Recorded], Run]] = {
+    "run.authors": _authors,
+    "run.bound": _bound,
+    "run.inputs": lambda run, event: replace(run, inputs=MappingProxyType({**run.inputs, **event.data["values"]})),
     "checklist.changed": _changed,
     "step.intent": _trial,
     "step.result": _result,

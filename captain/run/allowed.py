@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from captain.errors import Refusal
 from captain.measurement import SAFETIES
 from captain.run import SignOff, Waiver
+from captain.run.countersigning import able, owed
 from captain.run.gates import readiness
 from captain.run.status import by_itself, not_allowed, status, unsettled
 from captain.run.view import View, section_state
@@ -73,15 +74,15 @@ def in_part(view: View, step: Step) -> bool:
     They are where the others can never run: the environment does not allow it, or a check only measures. What the
     others would have seen is then unknown, and the conditions say what that means.
     """
-    barred = step.safety not in view.target.allow or view.run.kind == "check"
+    barred = not step.levels <= {"read", *view.target.allow} or view.run.kind == "check"
     return step.safety != "read" and step.reads and barred
 
 
 def _how(view: View, step: Step) -> str:
     """What to do so that a step that does more than read can run."""
-    if step.safety in view.target.allow:
+    if step.levels <= {"read", *view.target.allow}:
         return "a runs it"
-    allow = ", ".join(one for one in SAFETIES[1:] if one in (*view.target.allow, step.safety))
+    allow = ", ".join(one for one in SAFETIES[1:] if one in (*view.target.allow, *step.levels))
     where = view.target.environment
     return f"in captain.yaml: environments: {{ {where}: {{ allow: [{allow}] }} }}"
 
@@ -94,7 +95,7 @@ def trial(view: View, step: Step) -> Refusal | None:
         return Refusal(f"{step.id} only reads", hint="measure it")
     if refusal := _applies(view, step):
         return refusal
-    if step.safety not in view.target.allow:
+    if not step.levels <= {"read", *view.target.allow}:
         return Refusal(f"{step.id} is {not_allowed(view, step)}", hint=_how(view, step))
     if step.safety == "drill" and (refusal := _holding(view)):
         # Whoever deploys here would not know what happens to them.
@@ -104,6 +105,9 @@ def trial(view: View, step: Step) -> Refusal | None:
     for known in view.run.trials.values():
         if known.end is None and (known.id in view.alive or known.step in view.asking):
             return Refusal(f"{known.step} is still running")
+    for attempt in view.run.attempts.values():
+        if attempt.id in view.alive:
+            return Refusal(f"{attempt.step or attempt.part} is still running")
     return next((refusal for needed in step.needs if (refusal := _needs(view, step, needed))), None)
 
 
@@ -144,11 +148,31 @@ def sign(view: View, target: str) -> Refusal | None:
     return None
 
 
+def countersign(view: View, step: Step) -> Refusal | None:
+    """Whether the person at this face may stand behind what lets a blocker go."""
+    if refusal := sign(view, step.id):
+        return refusal
+    one = status(view, step).owed
+    if one is None:
+        given = view.run.waiver(step.id) or next(
+            (each for each in view.run.signed("step", step.id) if each.meaning == "not_applicable"), None
+        )
+        if given is not None and owed(view, step, given.by) == "impossible":
+            return Refusal("countersign impossible: one person", hint="it counts as it is; the record says so")
+        return Refusal(f"nothing on {step.title} waits for a countersign")
+    if one.by.casefold() == view.me.casefold():
+        return Refusal(f"{one.by} decided this: another person has to countersign it")
+    if view.me.casefold() not in {name.casefold() for name in able(view, step, one.by)}:
+        names = ", ".join(able(view, step, one.by)[:5])
+        return Refusal(f"{view.me} cannot countersign {step.id}", hint=f"ask {names}" if names else None)
+    return None
+
+
 def act(view: View, step: Step) -> Refusal | None:
     """Whether the step's action may be started now, or the step run that does more than read."""
     if step.action is None and step.safety != "read":
         return trial(view, step)
-    if refusal := changing(view) or _gateless(view) or _holding(view) or rolling(view):
+    if refusal := changing(view) or _gateless(view) or _holding(view) or rolling(view) or _trying(view):
         return refusal
     if step.action is None:
         return Refusal(f"{step.id} has no action")
@@ -183,7 +207,10 @@ def _needs(view: View, step: Step, needed: str) -> Refusal | None:
 
 
 def again(view: View, step: Step) -> bool:
-    """Whether starting the action would be a repetition, which must be asked."""
+    """Whether starting the action would be a repetition, which must be asked; so is a run whose end nobody saw."""
+    if step.action is None and step.safety != "read":
+        trial = view.run.trials.get(step.id)
+        return trial is not None and trial.end is None
     attempt = view.run.attempt_of(step.id)
     return attempt is not None and not (attempt.resolved and attempt.resolved.data["outcome"] == "not_applied")
 
@@ -192,7 +219,7 @@ def go(view: View, section_id: str) -> Refusal | None:
     """Whether the gate of a section may be opened now, measuring apart."""
     if refusal := gate(view, section_id):
         return refusal
-    section = view.section
+    section = view.target.checklist.section(section_id)
     assert section is not None
     if refusal := _trying(view):
         return refusal
@@ -213,7 +240,7 @@ def go(view: View, section_id: str) -> Refusal | None:
 
 
 def _trying(view: View) -> Refusal | None:
-    """Refuses to close or to end while something that does more than read is under way."""
+    """Refuses to deploy, to close or to end while something that does more than read is under way."""
     running = (one for one in view.run.trials.values() if one.end is None and one.id in view.alive)
     return next((Refusal(f"{one.step} is still running") for one in running), None)
 
@@ -225,6 +252,8 @@ def gate(view: View, section_id: str) -> Refusal | None:
     section = view.section
     if view.target.checklist.section(section_id) is None:
         return Refusal(f"there is no section {section_id}")
+    if view.run.standing:
+        return None
     if section is None or section.id != section_id:
         state = section_state(view.run, view.target, section_id)
         return Refusal(f"{section_id} is closed" if state == "closed" else f"{section_id} is not open yet")
@@ -288,6 +317,8 @@ def roll_back(view: View) -> Refusal | None:
     run = view.run
     if run.kind == "check":
         return Refusal("a check changes nothing: there is nothing to roll back")
+    if run.standing:
+        return Refusal("a review changes nothing: there is nothing to roll back")
     if run.state == "rolled_back":
         return Refusal("this run is rolled back already")
     if run.state == "completed":
@@ -314,7 +345,7 @@ def withdraw(view: View, seq: int) -> Refusal | None:
     """Whether a sign-off or waiver may be taken back by the person at this face."""
     if refusal := changing(view):
         return refusal
-    signed: list[SignOff | Waiver] = [*view.run.sign_offs, *view.run.waivers]
+    signed: list[SignOff | Waiver] = [*view.run.sign_offs, *view.run.countersigns, *view.run.waivers]
     one = next((found for found in signed if found.seq == seq), None)
     if one is None or seq in view.run.withdrawn:
         return Refusal(f"entry {seq} is no sign-off that stands")

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from captain.measurement import Verdict, worst
-from captain.run import SignOff
-from captain.run.signing import expired, may_reject, may_sign, missing
-from captain.run.since import before_opening
+from captain.run import SignOff, Waiver, countersigning
+from captain.run.signing import expired, impossible, may_reject, may_sign, missing
+from captain.run.since import before_opening, for_older_commit
 from captain.run.status import Status, roles, status
 from captain.run.view import View
 
@@ -81,14 +81,44 @@ def readiness(view: View, section: Section) -> Readiness:
     return Readiness(section.id, tuple(unmet), tuple(risk), tuple(counted), verdict)
 
 
+def one_person(view: View, section: Section) -> list[str]:
+    """Where a second person was owed and `people` names none able to: the record of a go says so."""
+    if not view.target.service.people:
+        return []
+    found = [
+        f"{step.id}: countersign impossible: one person"
+        for step in section.steps
+        if (one := _let_go(view, step)) is not None and countersigning.owed(view, step, one.by) == "impossible"
+    ]
+    rules = [(step.id, rule) for step in section.steps for rule in step.sign_off]
+    rules += [(section.id, rule) for rule in section.gate.sign_off]
+    return found + list(
+        dict.fromkeys(
+            f"{name}: another signer impossible: one person" for name, rule in rules if impossible(view, rule)
+        )
+    )
+
+
+def _let_go(view: View, step: Step) -> SignOff | Waiver | None:
+    found = status(view, step)
+    if found.state == "waived":
+        return found.waiver
+    given = (one for one in found.signed if one.meaning == "not_applicable")
+    return next(given, None) if found.state == "not-applicable" else None
+
+
 def _as_verdict(problem: Unmet, found: Status) -> Verdict:
-    return Verdict.FAIL if problem.exit_code == 1 else Verdict.UNKNOWN if not found.verdict.good else found.verdict
+    if problem.exit_code == 1 or found.verdict is Verdict.FAIL:
+        return Verdict.FAIL
+    return Verdict.UNKNOWN if not found.verdict.good else found.verdict
 
 
 def why_not(step: Step, found: Status) -> Unmet:
     """Why a step that does not count keeps the gate closed."""
     if found.rejected is not None:
         return Unmet(step.id, f"{step.title}: {found.message}", 1)
+    if found.owed is not None:
+        return Unmet(step.id, f"{step.title}: {found.message}", 4)
     if found.verdict is Verdict.FAIL:
         return Unmet(step.id, f"{step.title}: {found.message}", 1)
     if found.state == "stale":
@@ -120,7 +150,7 @@ def gate_signed(view: View, section: Section) -> list[SignOff]:
 
 
 def _stands(view: View, section: Section, one: SignOff) -> bool:
-    if one.seq in view.run.lapsed or expired(view, one):
+    if one.seq in view.run.lapsed or expired(view, one) or for_older_commit(view, one):
         return False
     return one.meaning != "approve" or not before_opening(view, section, one)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from captain.measurement import Verdict
-from captain.run import Result, SignOff
+from captain.run import Result, SignOff, worsened
 from captain.run.facts import worse
 from captain.run.since import signed_too_early
 from captain.run.view import View
@@ -24,6 +24,8 @@ def signed(view: View, step: Step) -> list[SignOff]:
 def stands(view: View, step: Step, one: SignOff, verdict: Verdict) -> bool:
     """Whether a sign-off still holds: same definition, in time, not expired, verdict no worse than the one seen."""
     if one.event.data["definition"] != view.definitions.get(step.id) or one.seq in view.run.lapsed:
+        return False
+    if worsened(view.run.seen, one):
         return False
     if expired(view, one) or signed_too_early(view, step, one):
         return False
@@ -61,10 +63,32 @@ def may_excuse(view: View, step: Step, name: str) -> bool:
 
 def may_sign(view: View, rule: SignOffRule, name: str) -> bool:
     """Whether a person of that name can meet this rule. Without `people` anybody has every role."""
-    starter = view.run.start.actor.name.casefold()
-    if rule.not_starter and second_person(view, rule) and name.casefold() == starter:
+    return has_role(view, rule, name) and barred(view, rule, name) is None
+
+
+def barred(view: View, rule: SignOffRule, name: str) -> str | None:
+    """Why the rule does not take that person's word, whatever their role; None where it does.
+
+    Where `people` names nobody else who could sign, the rule asks for what cannot be, and does not apply.
+    """
+    if not view.target.service.people:
+        return None
+    if rule.not_author and view.run.authors is None:
+        return "who wrote this release is not known, and authors may not sign it"
+    if not second_person(view, rule):
+        return None
+    if rule.not_starter and name.casefold() == view.run.start.actor.name.casefold():
+        return f"{name} started the run"
+    if rule.not_author and name.casefold() in (view.run.authors or ()):
+        return f"{name} wrote part of this release"
+    return None
+
+
+def impossible(view: View, rule: SignOffRule) -> bool:
+    """Whether the rule asks for another person than there is."""
+    if not (rule.not_starter or rule.not_author) or (rule.not_author and view.run.authors is None):
         return False
-    return has_role(view, rule, name)
+    return not second_person(view, rule)
 
 
 def has_role(view: View, rule: SignOffRule, name: str) -> bool:
@@ -75,9 +99,10 @@ def has_role(view: View, rule: SignOffRule, name: str) -> bool:
 
 
 def second_person(view: View, rule: SignOffRule) -> bool:
-    """Whether `people` names somebody able to meet the rule besides the one who started the run."""
-    starter = view.run.start.actor.name.casefold()
-    return any(name.casefold() != starter and has_role(view, rule, name) for name in view.target.service.people)
+    """Whether `people` names somebody able to meet the rule whom it does not leave out."""
+    out = {view.run.start.actor.name.casefold()} if rule.not_starter else set()
+    out |= (view.run.authors or frozenset()) if rule.not_author else frozenset()
+    return any(name.casefold() not in out and has_role(view, rule, name) for name in view.target.service.people)
 
 
 def missing(view: View, rules: list[SignOffRule], valid: list[SignOff]) -> tuple[str, ...]:

@@ -34,6 +34,44 @@ def overtaken(view: View, section: Section, result: Result) -> str | None:
     return None
 
 
+def rebound(view: View, step: Step, result: Result) -> str | None:
+    """Why a result of a standing run was seen of another commit; None where it was not, or does not depend on it."""
+    run = view.run
+    if not run.standing or run.ended or not of_commit(step, result):
+        return None
+    if view.head is not None and view.head != run.release.commit:
+        return f"measured before HEAD was {view.head[:12]}"
+    if run.moved is not None and _older(result, run.moved):
+        return f"measured before HEAD was {(run.release.commit or '?')[:12]}"
+    if run.bound is not None and _older(result, run.bound):
+        return "measured while the work tree may have been another one"
+    return None
+
+
+def of_commit(step: Step, result: Result) -> bool:
+    """Whether what a step saw depends on the commit: it looked at files, named the release, or has no age of its own.
+
+    What only asks systems over a network stays as good as its age.
+    """
+    if not result.max_age_ms:
+        return True
+    probes = [getattr(ask, "probe", None) for ask in step.asks.values()]
+    if any(probe is None or not probe.network for probe in probes):
+        return True
+    asked = [str(getattr(ask, "params", "")) for ask in step.asks.values()]
+    return any("release" in text for text in (*asked, *step.expect, *step.warn))
+
+
+def for_older_commit(view: View, one: SignOff) -> bool:
+    """Whether a sign-off of a standing run was given for the commit before; one with an expiry was given for longer."""
+    run = view.run
+    if not run.standing or one.meaning == "reject" or one.expires is not None:
+        return False
+    if view.head is not None and view.head != run.release.commit:
+        return True
+    return run.moved is not None and one.seq < run.moved.seq
+
+
 def _older(result: Result, event: Recorded) -> bool:
     if result.seq < event.seq:
         return True
@@ -46,6 +84,8 @@ def signed_too_early(view: View, step: Step, one: SignOff) -> str | None:
     at = view.step(step.id)
     if at is None or one.meaning != "approve" or one.expires is not None or one.event.run != view.run.id:
         return None
+    if for_older_commit(view, one):
+        return "for an earlier commit"
     if before_opening(view, at[0], one):
         return "before its section opened"
     for needed in step.needs:

@@ -6,11 +6,11 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Literal
 
-from captain.measurement import Verdict
-from captain.run import Attempt, Result, SignOff, Trial, Waiver
+from captain.measurement import SAFETIES, Verdict
+from captain.run import Attempt, Result, SignOff, Trial, Waiver, countersigning
 from captain.run.facts import named, worse
 from captain.run.signing import asked_for, fits, may_excuse, may_reject, may_sign, missing, signed, stands
-from captain.run.since import anew, overtaken, signed_too_early
+from captain.run.since import anew, overtaken, rebound, signed_too_early
 from captain.run.view import View, section_state
 
 if TYPE_CHECKING:
@@ -73,6 +73,8 @@ class Status:
     waits: tuple[str, ...] = ()
     """Roles whose sign-off is missing, "" for anybody's."""
     rejected: SignOff | None = None
+    owed: SignOff | Waiver | None = None
+    """What would let the step go once another person countersigns it."""
     counts: bool = False
     """Whether a gate may count it as good."""
     risk: str | None = None
@@ -123,7 +125,7 @@ def _measured(view: View, step: Step) -> Status:
 
 def by_itself(view: View, step: Step) -> str:
     """Why a step that does more than read was not measured, and how it can be."""
-    if step.safety in view.target.allow:
+    if step.levels <= {"read", *view.target.allow}:
         return f"{step.safety}: it runs only by itself (key a, or captain act)"
     return not_allowed(view, step)
 
@@ -131,7 +133,9 @@ def by_itself(view: View, step: Step) -> str:
 def not_allowed(view: View, step: Step) -> str:
     """That the environment does not let the step do what it does."""
     where = view.target.environment
-    return f"{step.safety}: environments.{where}.allow does not name it, so it is not run in {where}"
+    missing = [one for one in SAFETIES if one in step.levels - {"read", *view.target.allow}]
+    what = " and ".join(missing)
+    return f"{what}: environments.{where}.allow does not name it, so it is not run in {where}"
 
 
 def _begun(view: View, trial: Trial) -> Status:
@@ -148,6 +152,8 @@ def stale_because(view: View, step: Step, result: Result, depth: int = 0) -> str
     if at is None or view.run.ended or section_state(view.run, view.target, at[0].id) == "closed":
         return None
     if why := overtaken(view, at[0], result):
+        return why
+    if why := rebound(view, step, result):
         return why
     if result.max_age_ms and result.at > view.now + CLOCK_SLACK:
         return "measured at a time that the clock has not reached"
@@ -305,6 +311,9 @@ def _decided(view: View, step: Step, found: Status) -> Status:
     risky = step.severity == "blocker" or (step.severity == "warning" and bool(step.sign_off))
     for one in found.signed:
         if one.meaning == "not_applicable" and may_excuse(view, step, one.by):
+            if countersigning.waits(view, step, one):
+                found = _owing(found, one, f"called not applicable by {one.by}")
+                continue
             return replace(
                 found,
                 state="not-applicable",
@@ -313,6 +322,8 @@ def _decided(view: View, step: Step, found: Status) -> Status:
             )
     waiver = view.run.waiver(step.id)
     if waiver is not None and may_excuse(view, step, waiver.by) and covers(view, step, waiver, found):
+        if countersigning.waits(view, step, waiver):
+            return _owing(found, waiver, f"waived by {waiver.by}")
         return replace(
             found,
             state="waived",
@@ -321,6 +332,10 @@ def _decided(view: View, step: Step, found: Status) -> Status:
             risk=f"{step.id}: waived by {waiver.by}" if risky else None,
         )
     return found
+
+
+def _owing(found: Status, one: SignOff | Waiver, what: str) -> Status:
+    return replace(found, owed=one, message=f"{found.message}; {what}, which waits for a countersign")
 
 
 def covers(view: View, step: Step, waiver: Waiver, found: Status) -> bool:

@@ -40,6 +40,8 @@ class View:
     """Whether the files' commands were not accepted yet."""
     deployed: int = 0
     """Number of the newest entry by which another run changed this environment; 0 for none."""
+    head: str | None = None
+    """The commit that HEAD names now, where somebody looked; a standing run is held against it."""
     carried: tuple[SignOff, ...] = ()
     """Approvals of earlier runs whose time is not over: they were given for longer than one release."""
 
@@ -77,7 +79,9 @@ def section_after(target: Target, section_id: str) -> Section | None:
 
 
 def section_state(run: Run, target: Target, section_id: str) -> str:
-    """closed, open or ahead."""
+    """closed, open or ahead. The sections of a standing run are categories: all of them are open."""
+    if run.standing:
+        return "ahead" if run.ended else "open"
     decision = run.decisions.get(section_id)
     if decision is not None and decision.go:
         return "closed"

@@ -12,16 +12,30 @@ from urllib.parse import urlsplit, urlunsplit
 from captain.errors import UsageError
 from captain.fields import ID_PATTERN
 from captain.scaffold.files import Wrote, write_new
-from captain.systems.glance import glance
+from captain.scaffold.plan import Files, planned
+from captain.scaffold.quoting import flow, scalar
+from captain.scaffold.survey import Containers, Survey, survey
+from captain.systems.git.glance import glance
 
-__all__ = ["Found", "Wrote", "as_id", "check_url", "declared", "look", "write"]
+__all__ = [
+    "Containers",
+    "Files",
+    "Found",
+    "Survey",
+    "Wrote",
+    "as_id",
+    "check_url",
+    "declared",
+    "look",
+    "planned",
+    "survey",
+    "write",
+]
 
 FOLDER = ".captain"
 SERVICE_FILES = ("captain.yaml", "captain.yml")
 MODELINE = "# yaml-language-server: $schema="
 MAX_BYTES = 1024 * 1024
-_PLAIN = re.compile(r"(?!(?:true|false|null|yes|no|on|off|y|n)$)[a-z][a-z0-9._-]*")
-"""Ids that every YAML reader takes for text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +48,8 @@ class Found:
     git: bool
     """Whether it lies in a git work tree."""
     branch: str | None = None
+    repository: str | None = None
+    """OWNER/NAME, where a remote is on github.com."""
 
 
 def look(root: Path) -> Found:
@@ -46,7 +62,8 @@ def look(root: Path) -> Found:
         (root.resolve().name, "the folder's name"),
     ):
         if name and (found := as_id(name)):
-            return Found(found, why, seen is not None, seen.branch if seen is not None else None)
+            branch = seen.branch if seen is not None else None
+            return Found(found, why, seen is not None, branch, _github(seen.remotes) if seen is not None else None)
     return Found("service", "nothing here that could be a name", seen is not None)
 
 
@@ -76,6 +93,14 @@ def _remote(remotes: Mapping[str, str]) -> str | None:
     return None if "@" in tail else tail
 
 
+def _github(remotes: Mapping[str, str]) -> str | None:
+    url = remotes.get("origin") or next(iter(remotes.values()), "")
+    found = re.fullmatch(
+        r"(?:https://(?:[^@/]*@)?github\.com/|(?:ssh://)?git@github\.com[:/])([\w.-]+/[\w.-]+?)(?:\.git)?/?", url
+    )
+    return found[1] if found and found[1].isascii() else None
+
+
 def as_id(name: str) -> str:
     """The name as an id, or nothing where nothing of it is left."""
     cleaned = re.sub(r"[^a-z0-9._-]+", "-", name.lower()[:200]).strip("-._")[:64].rstrip("-._")
@@ -101,29 +126,34 @@ def check_url(url: str) -> str:
     return url
 
 
-def write(root: Path, found: Found, health_url: str, checklist: str, schemas: Mapping[str, str]) -> Iterator[Wrote]:
-    """Write captain.yaml, checklists/deploy.yaml and the schemas, each only where nothing is there.
+def write(root: Path, found: Found, health_url: str, files: Files, schemas: Mapping[str, str]) -> Iterator[Wrote]:
+    """Write captain.yaml, the checklists and the schemas, each only where nothing is there.
 
-    Where a captain.yaml is there already, its owner has checklists: only the schemas are added.
-    Raises CaptainError naming the file that cannot be written.
+    Where a captain.yaml is there already it stays, and its owner says which checklists count: only imported ones and
+    the schemas are added. Raises CaptainError naming the file that cannot be written.
     """
     there = declared(root)
     if there is None:
-        yield write_new(root, SERVICE_FILES[0], _service(found, health_url))
-        yield write_new(root, "checklists/deploy.yaml", f"{MODELINE}../{FOLDER}/checklist.schema.json\n{checklist}")
+        yield write_new(root, SERVICE_FILES[0], _service(found, health_url, files))
     else:
         yield Wrote(there, kept=True, same=True)
+    for path, text in files.sheets.items():
+        yield write_new(root, path, f"{MODELINE}../{FOLDER}/checklist.schema.json\n{text}")
     for name, text in schemas.items():
         yield write_new(root, f"{FOLDER}/{name}.schema.json", text)
 
 
-def _service(found: Found, health_url: str) -> str:
+def _service(found: Found, health_url: str, files: Files) -> str:
     parts = urlsplit(health_url)
 
     def beside(path: str) -> str:
         return urlunsplit((parts.scheme, parts.netloc, path, "", ""))
 
-    name = found.service if _PLAIN.fullmatch(found.service) else f"'{found.service}'"
+    name = scalar(found.service)
+    secrets = (
+        f"secrets: {flow(files.secrets)}   # names only; values come from the environment\n" if files.secrets else ""
+    )
+    lists = ", ".join(files.sheets)
     return f"""\
 {MODELINE}{FOLDER}/captain.schema.json
 # What is released here, and where. captain lint checks it; captain explain says what may stand in it.
@@ -132,12 +162,12 @@ vars:
   health_url: '{health_url}'
   version_url: '{beside("/version")}'   # answers JSON with the running version
   metrics_url: '{beside("/metrics")}'
-environments:
+{secrets}environments:
   staging: {{}}                     # give it vars of its own: {{ vars: {{ health_url: … }} }}
   production: {{ protected: true }}  # dangerous keys ask for its name
 # people:                         # roles for sign-offs; without it everybody may sign everything
 #   karen@example.com: [captain, dba]
-checklists: [checklists/deploy.yaml]
+checklists: [{lists}]
 release:
   running: {{ http: {{ url: '${{{{ vars.version_url }}}}' }}, version: json.version }}
 # The way back is taken and proved before the deploy section opens. Without a plan that takes the typed words

@@ -19,9 +19,9 @@ from captain.effects.program import Finished, probe_environ, run_program
 from captain.errors import ProbeError
 from captain.fields import Duration, EnvName, Holds, Run, Text, wrong
 from captain.safe import safe
-from captain.systems.docker import endpoint
-from captain.systems.docker_exec import run_inside
-from captain.systems.docker_signal import signal_container
+from captain.systems.docker.exec import run_inside
+from captain.systems.docker.reader import endpoint
+from captain.systems.docker.signal import signal_container
 
 CRASHES = ("TERM", "INT", "QUIT", "KILL", "ABRT", "SEGV")
 """Signals after which a process is expected to be gone."""

@@ -16,7 +16,7 @@ from typing import Any
 
 from captain.errors import ProbeError
 from captain.safe import safe
-from captain.systems.tcp import connected, judged
+from captain.systems.web.tcp import connected, judged
 
 LIMIT = 16 * 1024 * 1024
 """Bytes a server may send over one relay."""

@@ -110,12 +110,12 @@ def nothing_open(look: Look, sight: Sight) -> Content:
 
 
 def ends(look: Look, sight: Sight, width: int) -> list[Content]:
-    """Waivers that end within 30 days."""
+    """Waivers and sign-offs that end within 30 days."""
     found = []
-    for when, run, waiver in sight.ends:
-        near = (when - sight.now).days < 3
-        said = look.say(till(when, sight.now), "warning" if near else "muted")
-        name = look.say(waiver.step, "plain")
+    for one in sight.ends:
+        run, near = one.run, (one.when - sight.now).days < 3
+        said = look.say(till(one.when, sight.now), "warning" if near else "muted")
+        name = look.say(one.step if one.what == "waiver" else f"{one.step}  {one.what}", "plain")
         glyph = look.say("! " if near else "  ", "warning")
         found.append(spread(width, Content.assemble(glyph, name, look.say(f"  {run.environment}", "muted")), said))
     return found or [look.say("Nothing ends within 30 days.", "muted")]

@@ -10,7 +10,7 @@ from captain.tui.keys import RUN
 from captain.tui.moment import Moment, yours
 
 if TYPE_CHECKING:
-    from captain.checklist import Step
+    from captain.checklist import Section, Step
 
 OPENING = "the run is still being opened"
 
@@ -30,7 +30,7 @@ def dim(moment: Moment | None, step_id: str | None) -> dict[str, str]:
             reasons[key] = str(refusal)
 
     if step is None:
-        for key in ("measure", "sign", "waive", "not_applicable", "withdraw", "act", "resolve"):
+        for key in ("measure", "sign", "waive", "not_applicable", "countersign", "withdraw", "act", "resolve"):
             put(f"run.{key}", "there is no step here")
     else:
         signing = allowed.sign(view, step.id)
@@ -39,13 +39,14 @@ def dim(moment: Moment | None, step_id: str | None) -> dict[str, str]:
             put("run.measure", f"{step.title} is being measured already")
         for key in ("sign", "waive", "not_applicable"):
             put(f"run.{key}", signing)
+        put("run.countersign", allowed.countersign(view, step))
         put("run.act", allowed.act(view, step))
         put("run.resolve", allowed.resolve(view, step))
         if not mine(view, step):
             put("run.withdraw", allowed.changing(view) or "you signed nothing here")
     changing = allowed.changing(view)
     put("run.measure_section", changing)
-    section = view.section
+    section = gate_of(moment, found[0] if found is not None else None)
     put("run.gate", changing or (allowed.gate(view, section.id) if section is not None else "no section is open"))
     back = allowed.roll_back(view)
     if back is not None and (view.run.started_anything or allowed.abort(view) is not None):
@@ -60,6 +61,13 @@ def dim(moment: Moment | None, step_id: str | None) -> dict[str, str]:
         put("run.next_problem", "nothing else needs a hand")
         put("run.previous_problem", "nothing else needs a hand")
     return reasons
+
+
+def gate_of(moment: Moment | None, here: Section | None) -> Section | None:
+    """The section whose gate is decided next; in a review the one under the cursor, for all of them are open."""
+    if moment is None:
+        return None
+    return here if moment.view.run.standing and here is not None else moment.view.section
 
 
 def by_hand(step: Step) -> bool:
@@ -111,6 +119,8 @@ def chosen(moment: Moment | None, step_id: str | None, dimmed: dict[str, str]) -
         begins = step.action is not None and status.attempt is None
         if (begins or (step.safety != "read" and not status.counts)) and "run.act" not in dimmed:
             return "run.act"
+        if status.owed is not None and "run.countersign" not in dimmed:
+            return "run.countersign"
         if status.waits and yours(view, step, status) and "run.sign" not in dimmed:
             return "run.measure" if by_hand(step) else "run.sign"
         wrong = next_problem(moment, step_id, 1) if "run.next_problem" not in dimmed else None

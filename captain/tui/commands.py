@@ -52,6 +52,16 @@ async def not_applicable(engine: Engine, ask: Ask, step: Step) -> None:
         await engine.sign(answer.step, "not_applicable", answer.reason)
 
 
+async def countersign(engine: Engine, ask: Ask, step: Step) -> None:
+    """Stand behind another person's waiver, or their saying that it does not apply."""
+    from captain.tui.dialogs.countersign import CountersignDialog
+
+    _may(allowed.countersign(engine.view(), step))
+    answer = await ask(CountersignDialog(engine.view(), step.id, engine.actor))
+    if answer is not None:
+        await engine.countersign(answer.step, answer.note)
+
+
 async def withdraw(engine: Engine, ask: Ask, step: Step) -> None:
     """Take back something this person signed on a step."""
     from captain.tui.dialogs.withdraw import WithdrawDialog
@@ -66,6 +76,7 @@ async def withdraw(engine: Engine, ask: Ask, step: Step) -> None:
 def mine(view: View, step: Step) -> bool:
     """Whether the person here signed or waived something on the step that they may take back."""
     signed = [one.seq for one in view.run.sign_offs if one.on == "step" and one.target == step.id]
+    signed += [one.seq for one in view.run.countersigns if one.target == step.id]
     waived = [one.seq for one in view.run.waivers if one.step == step.id]
     return any(allowed.withdraw(view, seq) is None for seq in (*signed, *waived))
 
@@ -87,9 +98,11 @@ async def act(engine: Engine, ask: Ask, step: Step) -> None:
 async def _try(engine: Engine, ask: Ask, step: Step) -> None:
     from captain.tui.dialogs.trial import TrialDialog
 
+    # The dialog says where an earlier end was not seen.
+    again = allowed.again(engine.view(), step)
     answer = await ask(TrialDialog(engine.view(), step.id, engine.does(step.id)))
     if answer is not None:
-        await engine.act(answer.step, confirmed=answer.confirmed)
+        await engine.act(answer.step, confirmed=answer.confirmed, again=again)
 
 
 async def resolve(engine: Engine, ask: Ask, step: Step) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +16,8 @@ from captain.clock import Clock, SystemClock
 from captain.errors import CaptainError
 from captain.events import Actor, Event
 from captain.measurement import Verdict, worst
-from captain.run import Run, Waiver, fold
+from captain.run import Run, fold
+from captain.run.expiring import Expiring, expiring
 from captain.settings import Settings
 
 if TYPE_CHECKING:
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 
 MOST_RUNS = 40
 """Newest runs that are read whole; history has all of them."""
-SOON = timedelta(days=30)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +38,8 @@ class Sight:
     environments: tuple[tuple[str, bool], ...] = ()
     """Name, and whether it is protected."""
     checklists: tuple[str, ...] = ()
+    standing: frozenset[str] = frozenset()
+    """Those of them that take no version."""
     open: tuple[Run, ...] = ()
     """The newest first."""
     recent: tuple[Run, ...] = ()
@@ -45,8 +47,8 @@ class Sight:
     """Runs in the log that are no checks."""
     trouble: str | None = None
     """Why captain.yaml or the log cannot be read."""
-    ends: tuple[tuple[datetime, Run, Waiver], ...] = field(default=())
-    """Waivers of the newest runs that end soon, the next first."""
+    ends: tuple[Expiring, ...] = field(default=())
+    """Waivers and sign-offs of the newest runs that end soon, the next first."""
 
     @property
     def running(self) -> tuple[Run, ...]:
@@ -131,6 +133,7 @@ class Harbour:
             "declared": home.declared,
             "environments": tuple((name, one.protected) for name, one in declared.items()),
             "checklists": tuple(home.checklists),
+            "standing": home.standing,
         }
 
     def _runs(self, service: str | None, declared: bool, now: datetime) -> dict[str, Any]:
@@ -145,17 +148,11 @@ class Harbour:
                 if event.data["kind"] != "check" and (not declared or event.data["service"] == service)
             ]
             folded = [run for event in starts[:MOST_RUNS] if (run := fold(log.entries(run=event.run))) is not None]
-        ends = [
-            (waiver.expires, run, waiver)
-            for run in folded
-            for waiver in run.waivers
-            if waiver.seq not in run.withdrawn and now < waiver.expires < now + SOON
-        ]
         return {
             "open": tuple(run for run in folded if not run.ended),
             "recent": tuple(sorted((run for run in folded if run.end), key=_ended, reverse=True)),
             "total": len(starts),
-            "ends": tuple(sorted(ends, key=lambda one: one[0])),
+            "ends": tuple(expiring(folded, now)),
         }
 
     async def open(
@@ -166,6 +163,7 @@ class Harbour:
         environment: str,
         version: str | None = None,
         run: str | None = None,
+        inputs: Mapping[str, str] | None = None,
     ) -> Engine:
         """An engine over one run: `run` is resumed, else the release of that version is started or resumed."""
         engine: Engine = await asyncio.to_thread(self._engine, publish, checklist, environment)
@@ -173,7 +171,8 @@ class Harbour:
             if run is not None:
                 await engine.resume(run)
             else:
-                await engine.open(version)
+                standing = engine.target.checklist.per == "service"
+                await engine.open(None if standing else version, inputs=inputs)
         except BaseException:
             await engine.close()
             raise

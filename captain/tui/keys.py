@@ -47,6 +47,7 @@ RUN: tuple[Key, ...] = (
     Key("run.history", "h", "history", "history", "Earlier runs"),
     Key("run.leave", "q", "leave", "leave", "Leave; the run stays open and what runs goes on"),
     Key("run.help", "question_mark", "help", "help", "Every key, and why a dim one is dim", "help", shown=False),
+    Key("run.countersign", "S", "countersign", "countersign", "Stand behind another's waiver or n/a", shown=False),
     Key("run.withdraw", "u", "withdraw", "take back", "Take back what you signed or waived here", shown=False),
     Key("run.previous_problem", "N", "previous_problem", "problem before", "Go to the problem before", shown=False),
     Key("run.resolve", "o", "resolve", "resolve", "Say what an action did that nobody knows about", shown=False),

@@ -19,6 +19,8 @@ def way_back(look: Look, moment: Moment | None, width: int) -> Content:
     run, live = moment.view.run, moment.live
     if run.kind == "check":
         return _row(look, width, look.say("a check changes nothing", "muted"))
+    if run.standing:
+        return _row(look, width, look.say("a review changes nothing", "muted"))
     if run.rollback is not None:
         return _rollback(look, moment, width)
     if run.ended:

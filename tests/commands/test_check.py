@@ -89,7 +89,7 @@ def test_a_person_is_waited_for_with_4(shop: Shop, captain_says: Captain) -> Non
 
 
 def test_what_cannot_be_told_is_3_never_0(shop: Shop, captain_says: Captain) -> None:
-    steps(shop, "- {{ id: a, title: A, load: {{ any: thing }}, expect: ['total > 0'] }}")
+    steps(shop, "- {{ id: a, title: A, rollback: {{ any: thing }}, expect: ['total > 0'] }}")
     said = captain_says("check", "deploy", "-e", "staging", "--json")
     assert said.code == 3
     assert said.json["verdict"] == "unknown"
@@ -100,8 +100,8 @@ def test_what_cannot_be_told_is_3_never_0(shop: Shop, captain_says: Captain) -> 
     ("current", "more", "code"),
     [
         ("1.4.0", "", 4),
-        ("1.4.0", "- {{ id: u, title: U, load: {{ any: thing }} }}", 3),
-        ("1.5.0", "- {{ id: u, title: U, load: {{ any: thing }} }}", 1),
+        ("1.4.0", "- {{ id: u, title: U, rollback: {{ any: thing }} }}", 3),
+        ("1.5.0", "- {{ id: u, title: U, rollback: {{ any: thing }} }}", 1),
         ("1.5.0", "- {{ id: u, title: U, htpp: {{ url: x }} }}", 2),
     ],
 )
@@ -118,7 +118,7 @@ def test_when_several_codes_apply_2_then_1_3_4(
 
 
 def test_an_unmeasured_step_that_also_waits_for_a_signature_is_unknown_first(shop: Shop, captain_says: Captain) -> None:
-    steps(shop, "- {{ id: u, title: U, load: {{ any: thing }}, sign_off: {{ count: 1 }} }}")
+    steps(shop, "- {{ id: u, title: U, rollback: {{ any: thing }}, sign_off: {{ count: 1 }} }}")
     assert captain_says("check", "deploy", "-e", "staging").code == 3
 
 

@@ -54,10 +54,10 @@ def test_lint_errors_exit_2_and_name_the_place(folder: Path) -> None:
 
 
 def test_lint_notes_alone_exit_0(folder: Path) -> None:
-    (folder / "go.yaml").write_text(GOOD % "load: { any: thing }")
+    (folder / "go.yaml").write_text(GOOD % "rollback: { any: thing }")
     done = run(lint, "go.yaml")
     assert done.exit_code == 0
-    assert "note: probe load: not measured by this captain yet [sections[0].steps[0].load]" in done.stdout
+    assert "note: probe rollback: not measured by this captain yet [sections[0].steps[0].rollback]" in done.stdout
 
 
 def test_lint_as_json_is_a_list_of_problems(folder: Path) -> None:
@@ -157,7 +157,7 @@ def test_explain_says_which_errors_are_failures_and_which_are_unknown() -> None:
 
 
 def test_explain_of_a_later_kind_and_of_nothing() -> None:
-    assert "not measured by this captain yet" in run(explain, "load").stdout
+    assert "not measured by this captain yet" in run(explain, "rollback").stdout
     with pytest.raises(UsageError) as caught:
         run(explain, "htpp")
     assert caught.value.hint == "did you mean http?"

@@ -80,7 +80,9 @@ def test_every_state_of_a_release_is_written_as_published(opened: Shop, captain_
     look()
     day = f"{datetime.now(UTC) + timedelta(days=7):%Y-%m-%d}"
     did("sign", RUN, "healthy-before", "--waive", "--note", "known", "--until", day)
+    did("--as", "bob@example.com", "sign", RUN, "healthy-before", "--countersign")
     did("sign", RUN, "both", "--not-applicable", "--note", "one of them is being moved")
+    did("--as", "bob@example.com", "sign", RUN, "both", "--countersign")
     did("--as", "bob@example.com", "sign", RUN, "on-call-told", "--reject", "--note", "nobody answers")
     did("sign", RUN, "on-call-told", "--approve", "--note", "told them")
     rejected = look()

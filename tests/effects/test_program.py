@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from captain.effects.environ import action_environ, find_program, probe_environ
 from captain.effects.program import Finished, Kept, run_program
 from captain.errors import ProgramError
-from captain.systems.pipe import Closed, FromProgram, ToProgram
+from captain.systems.backups.pipe import Closed, FromProgram, ToProgram
 
 ENV = {"PATH": os.environ["PATH"]}
 LONG = timedelta(seconds=20)

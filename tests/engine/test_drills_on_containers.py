@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from captain.errors import ProbeError
-from captain.systems.docker import endpoint
-from captain.systems.docker_exec import runs
-from captain.systems.docker_signal import signal_container
+from captain.systems.docker.exec import runs
+from captain.systems.docker.reader import endpoint
+from captain.systems.docker.signal import signal_container
 from captain.threads import on_daemon
 from tests.docker_engine import Box
 from tests.engine.drills import drill
@@ -148,7 +148,7 @@ async def test_from_inside_only_what_reaches_process_1_is_sent(docker_box: Box) 
 
 async def test_a_process_of_another_machine_is_never_signalled_by_its_number(docker_box: Box) -> None:
     """The engine's numbers mean nothing here unless the process is to be seen to be the container's."""
-    from captain.systems.docker_signal import is_its
+    from captain.systems.docker.signal import is_its
 
     docker_box.start("web")
     document = docker_box.inspect(docker_box.name("web"))

@@ -249,7 +249,7 @@ async def test_a_captain_killed_in_the_middle_leaves_it_unknown_until_it_is_run_
         assert section is not None
         assert readiness(engine.view(), section).exit_code == 3
         (shop.root / "go").touch()
-        await engine.act("stirred")
+        await engine.act("stirred", again=True)
         assert found(engine, "stirred").verdict == "pass"
     assert stirred(shop.root) == ["begun", "begun", "cleaned"]
 

@@ -86,12 +86,13 @@ def test_its_conditions_are_checked_when_the_file_is_loaded(shop: Shop, conditio
 
 def test_a_probe_of_a_later_captain_inside_it_is_noted_and_keeps_the_step_unknown(shop: Shop) -> None:
     write(
-        shop, STEP.replace("CONDITION", "web.anything").replace("http: { url: '${{ vars.url }}/version' }", "load: {}")
+        shop,
+        STEP.replace("CONDITION", "web.anything").replace("http: { url: '${{ vars.url }}/version' }", "rollback: {}"),
     )
-    assert any("probe load: not measured by this captain yet" in one.message for one in lint([], cwd=shop.root))
+    assert any("probe rollback: not measured by this captain yet" in one.message for one in lint([], cwd=shop.root))
     engine = shop.engine()
     at = engine.target.step("twice")
-    assert at is not None and at.unmeasured == "probe load: not measured by this captain yet"
+    assert at is not None and at.unmeasured == "probe rollback: not measured by this captain yet"
 
 
 def test_an_undeclared_secret_inside_it_is_told(shop: Shop) -> None:

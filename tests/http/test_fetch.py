@@ -516,3 +516,23 @@ def test_httpx_is_imported_when_something_is_asked() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=Path.cwd())
     assert done.stdout == "set()\n"
+
+
+async def test_a_secret_query_is_sent_as_it_is_and_shown_nowhere(servers: Any) -> None:
+    server = servers.answer(answer(b"x", "Location: ?", status="302 Found"))
+    reply = await ask(f"{server.url}/a?b=c%20d", secret_query="sv=1&sig=s3cret%2Fx%3D")
+    assert server.requests[0].startswith(b"GET /a?b=c%20d&sv=1&sig=s3cret%2Fx%3D HTTP/1.1\r\n")
+    assert "s3cret" not in repr(reply)
+    plain = servers.answer(answer(b"x"))
+    await ask(plain.url, secret_query="sig=s3cret")
+    assert plain.requests[0].startswith(b"GET /?sig=s3cret HTTP/1.1\r\n")
+
+
+@pytest.mark.parametrize("said", [b"", b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nx", b"nonsense\r\n\r\n"])
+async def test_a_secret_query_is_in_no_error(servers: Any, said: bytes) -> None:
+    with pytest.raises(ProbeError) as raised:
+        await ask(servers.answer(said).url, secret_query="sig=s3cret")
+    assert "s3cret" not in f"{raised.value.message} {raised.value.__cause__}"
+    with pytest.raises(ProbeError) as raised:
+        await ask("http://127.0.0.1:9/", secret_query="sig=s3cret\n")
+    assert "s3cret" not in f"{raised.value.message} {raised.value.__cause__}"

@@ -120,15 +120,15 @@ def test_the_corrected_line_is_shown_and_the_rest_of_the_file_is_read(problems: 
 
 
 def test_an_unmeasured_kind_leaves_its_names_open_and_the_rest_checked(problems: Say) -> None:
-    steps = "- id: a\n  title: A\n  probes: { ci: { load: { any: [thing] } }, p: { pinger: { url: x } } }\n"
+    steps = "- id: a\n  title: A\n  probes: { ci: { rollback: { any: [thing] } }, p: { pinger: { url: x } } }\n"
     found = problems(steps + "  expect: ['ci.total > 0 && ci.x.y == \"z\"', p.statuss == 1]\n")
     assert [(one.severity, one.message) for one in found] == [
-        ("note", "probe load: not measured by this captain yet"),
+        ("note", "probe rollback: not measured by this captain yet"),
         ("error", "p.statuss is not known here"),
     ]
-    single = "- id: a\n  title: A\n  load: {}\n  expect: ['total > 0', 'failed ==']\n"
+    single = "- id: a\n  title: A\n  rollback: {}\n  expect: ['total > 0', 'failed ==']\n"
     assert [one.message for one in problems(single)] == [
-        "probe load: not measured by this captain yet",
+        "probe rollback: not measured by this captain yet",
         "the expression ends too early",
     ]
 

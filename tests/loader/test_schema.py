@@ -58,11 +58,11 @@ def test_the_examples_load_with_notes_only(tmp_path: Path) -> None:
         (tmp_path / "checklists" / name).write_bytes((EXAMPLES / name).read_bytes())
     found = lint([], cwd=tmp_path)
     assert [str(one) for one in found if one.severity == "error"] == []
-    assert len(found) > 30
+    assert len(found) > 10
     deploy = load("deploy", "production", cwd=tmp_path)
     assert len(list(deploy.checklist.steps())) == 13
     unmeasured = {step.id: step.unmeasured for _, step in deploy.checklist.steps()}
-    assert unmeasured["tests-passing"] == "probe report: not measured by this captain yet"
+    assert unmeasured["tests-passing"] is None
     assert unmeasured["no-uncommitted-changes"] is None
     readiness = load("readiness", "staging", cwd=tmp_path)
     assert readiness.checklist.per == "service"
@@ -81,7 +81,7 @@ sections:
     gate: { sign_off: { role: captain } }
     steps:
       - { id: a, title: 1.10, pinger: { url: x, port: 80, follow: true }, expect: status == 200, for: 5m, within: 10m }
-      - { id: b, title: B, probes: { one: { alias: a }, two: { load: { any: 1 } } }, expect: [one.passed], needs: a }
+      - { id: b, title: B, probes: { one: { alias: a }, two: { rollback: { a: 1 } } }, expect: [one.passed], needs: a }
       - { id: c, title: C, action: { run: [./x, 5], env: { A: 1 } }, observe: { pinger: { url: x } } }
       - { id: d, title: D, manual: Do, sign_off: [{ role: dba, count: 2 }], disabled: why }
 """
@@ -96,7 +96,7 @@ BAD = {
     "a wrong number": ("port: 80", "port: 99999"),
     "a wrong choice": ("phase: deploy", "phase: during"),
     "a missing title": ("title: D, ", ""),
-    "two kinds under a name": ("{ alias: a }", "{ alias: a, load: {} }"),
+    "two kinds under a name": ("{ alias: a }", "{ alias: a, rollback: {} }"),
     "a bad id": ("id: d", "id: D"),
     "two things to do": ("run: [./x, 5],", "run: [./x, 5], external: x,"),
     "a list for a text": ("manual: Do", "manual: [Do]"),

@@ -48,7 +48,7 @@ def messages(found: list[Problem]) -> list[str]:
         ("probes: { in: { pinger: { url: x } } }, expect: 'a == 1'", "in means something else"),
         ("why: nothing", "the step asks nothing"),
         (f"{PROBE}, {MANUAL}", "pinger and manual stand side by side; a step has one"),
-        (f"{PROBE}, load: {'{}'}", "pinger and load stand side by side; a step has one"),
+        (f"{PROBE}, rollback: {'{}'}", "pinger and rollback stand side by side; a step has one"),
         (f"{MANUAL}, expect: signed", "expect has no effect beside manual"),
         (f"{MANUAL}, retry: {'{}'}", "retry has no effect beside manual"),
         (f"{ACTION}, within: 5m", "within has no effect beside action"),
@@ -149,7 +149,7 @@ def test_keys_of_later_captains_are_notes(problems: Say) -> None:
     steps = (
         "- { id: a, title: A, compare: { watch: health }, expect: ['requests > 1'] }\n"
         f"- {{ id: b, title: B, {PROBE}, soak: {{ for: 24h }} }}\n"
-        "- { id: c, title: C, action: { trigger: { ci: { x: y } } }, observe: { service: { any: } } }\n"
+        "- { id: c, title: C, action: { trigger: { ci: { x: y } } }, observe: { rollback: { any: } } }\n"
         "- { id: d, title: D, pinger: { inside: x }, expect: 'any == 1' }\n"
     )
     found = problems(steps)
@@ -158,7 +158,7 @@ def test_keys_of_later_captains_are_notes(problems: Say) -> None:
         "compare: not measured by this captain yet",
         "soak: not measured by this captain yet",
         "action trigger: not started by this captain yet",
-        "probe service: not measured by this captain yet",
+        "probe rollback: not measured by this captain yet",
         "probe pinger with inside: not measured by this captain yet",
     ]
 

@@ -14,7 +14,8 @@ import pytest
 
 from captain.errors import ProbeError
 from captain.measurement import Measurement, Verdict
-from captain.systems.pg_scratch import Server, missing, rows_ratio
+from captain.systems.backups.pg_scratch import Server, missing, rows_ratio
+from tests.cloud_server import ACCOUNT, BUCKET, TOKEN, Cloud
 from tests.dumps import DATABASE, ROWS, Dumps, rested
 from tests.hostile_server import HostileServer
 from tests.postgres_server import PASSWORD, Postgres, running_postgres
@@ -261,4 +262,27 @@ async def test_the_copy_in_the_bucket_is_restored_from_there(
     )
     assert verdict(found, *EXPECT) is Verdict.PASS, found.notes
     assert found.observed["format"] == "postgres custom in gzip"
+    assert scratch_databases(dumps.server) == []
+
+
+async def test_the_copy_in_another_cloud_is_restored_from_there(
+    dumps: Dumps, secrets: dict[str, str], cloud: Cloud
+) -> None:
+    cloud.put("pg/shop.dump", dumps.path("custom").read_bytes())
+    account: dict[str, Any] = {"account": ACCOUNT} if cloud.name == "azure" else {}
+    found = await ask(
+        dumps.folder,
+        source=cloud.name,
+        prefix=f"{BUCKET}/pg/",
+        endpoint=cloud.url,
+        token_env="TOKEN",
+        engine="postgres",
+        verify="restore",
+        scratch_dsn_env="SCRATCH",
+        dsn_env="SOURCE",
+        key_tables=("orders",),
+        secrets={**secrets, "TOKEN": TOKEN},
+        **account,
+    )
+    assert verdict(found, *EXPECT) is Verdict.PASS, found.notes
     assert scratch_databases(dumps.server) == []

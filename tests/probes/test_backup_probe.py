@@ -158,7 +158,7 @@ async def test_a_folder_that_may_not_be_read_is_unknown(tmp_path: Path, monkeypa
     def refuse(path: object) -> None:
         raise PermissionError(errno.EACCES, "Permission denied", str(path))
 
-    monkeypatch.setattr("captain.systems.backup_folder.os.scandir", refuse)
+    monkeypatch.setattr("captain.systems.backups.folder.os.scandir", refuse)
     with pytest.raises(ProbeError, match="cannot be read: permission denied") as raised:
         await ask(tmp_path, path="*.dump")
     assert raised.value.fault == "instrument"
@@ -168,7 +168,7 @@ async def test_a_drive_that_is_not_mounted_is_unknown_even_where_its_folder_hold
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     put(tmp_path, "a.sql", MYSQL)
-    monkeypatch.setattr("captain.systems.backup_folder._unmounted_here", lambda folder: "/mnt/backup")
+    monkeypatch.setattr("captain.systems.backups.folder._unmounted_here", lambda folder: "/mnt/backup")
     with pytest.raises(ProbeError, match="the drive of /mnt/backup is not mounted"):
         await ask(tmp_path, path="*.sql")
 
@@ -185,7 +185,7 @@ async def test_a_backup_that_is_being_written_is_not_the_newest(tmp_path: Path) 
 
 async def test_a_backup_that_changes_while_it_is_read_cannot_be_judged(tmp_path: Path) -> None:
     path = put(tmp_path, "a.sql", MYSQL)
-    from captain.systems import backup_folder
+    from captain.systems.backups import folder as backup_folder
 
     original = backup_folder._opened
     try:

@@ -272,7 +272,7 @@ def error(code: str, status: int, *headers: str) -> bytes:
         (error("SlowDown", 503), "503 SlowDown", "later", "unclear"),
         (error("AccessDenied", 403), "AccessDenied", "ListBucket", "instrument"),
         (error("RequestTimeTooSkewed", 403), "RequestTimeTooSkewed", "clock", "instrument"),
-        (answer(b"<html>console</html>"), "no list of objects", "S3 API", "unclear"),
+        (answer(b"<html>console</html>"), "no list of objects", "the store's API", "unclear"),
         (answer(b"", status="429 x"), "429", "None", "unclear"),
     ],
     ids=["region", "slow", "denied", "clock", "console", "limit"],

@@ -22,7 +22,7 @@ from pydantic import ValidationError
 from captain.errors import ProbeError
 from captain.measurement import Measurement
 from captain.probes.dns import DnsProbe
-from captain.systems import dns as asking
+from captain.systems.web import dns as asking
 from tests.dns_server import MANY, ZONE, NameServer
 from tests.probe_context import holds, probe_context
 

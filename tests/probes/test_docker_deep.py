@@ -17,13 +17,13 @@ from captain.errors import ProbeError
 from captain.measurement import Measurement
 from captain.probes import Context
 from captain.probes.docker import DockerProbe
-from captain.systems import containers as told
-from captain.systems.container_users import runs_as
-from captain.systems.docker import Reader, endpoint
+from captain.systems.docker import containers as told
+from captain.systems.docker.passwd import Users
+from captain.systems.docker.reader import Reader, endpoint
+from captain.systems.docker.restarts import restarts_since
+from captain.systems.docker.users import runs_as
+from captain.systems.docker.writable import ALLOWED, written
 from captain.systems.globs import Glob
-from captain.systems.passwd import Users
-from captain.systems.restarts import restarts_since
-from captain.systems.writable import ALLOWED, written
 from tests.docker_engine import Box
 from tests.hostile_engine import MANNERS, HostileEngine
 from tests.probes.test_docker_probe import in_a_thread, started_again

@@ -97,6 +97,17 @@ async def test_row_26_configured_headers_go_on_within_their_origin_only(nginx: N
         assert client.get(nginx.url("/away")).text == f"elsewhere key={KEY}"
 
 
+@pytest.mark.parametrize("keys", [{"samples": "3"}, {"assets": "true"}, {"follow": "true"}])
+@pytest.mark.parametrize("path", ["/home.html", "/hop/1", "/away", "/closed", "/broken-page"])
+async def test_a_secret_header_is_nowhere_in_what_is_kept(nginx: Nginx, path: str, keys: dict[str, Any]) -> None:
+    secret = "b34r3r-0f-this-test"
+    try:
+        kept = repr(await ask(nginx.url(path), headers={"Authorization": f"Bearer {secret}"}, **keys))
+    except ProbeError as error:
+        kept = f"{error!r} {error.message} {error.hint}"
+    assert secret not in kept
+
+
 async def test_a_post_is_not_sent_twice(nginx: Nginx) -> None:
     seen = await ask(nginx.url("/hop/3"), follow="true", method="POST", body="x")
     assert seen.observed["status"] == 307
@@ -292,7 +303,7 @@ async def test_the_scripts_and_styles_of_a_page_are_weighed_as_they_come(nginx: 
     assert (seen.observed["assets"], seen.observed["assets_failed"]) == (4, 0)
     wire_size = seen.observed["asset_wire_size"]
     assert isinstance(wire_size, int) and 0 < wire_size < len(CHUNK)
-    assert seen.notes == ("1 assets of other origins were not fetched",)
+    assert seen.notes == ("assets of other origins, not fetched: 1",)
 
 
 async def test_pages_that_share_their_code_and_pages_that_do_not_can_be_told_apart(nginx: Nginx) -> None:

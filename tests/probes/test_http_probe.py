@@ -85,6 +85,8 @@ async def test_row_21_secrets_in_headers_and_body_are_sent_and_not_shown(servers
     server = servers.answer(answer(b"{}"))
     seen = await ask(server.url, method="POST", headers={"Authorization": "Bearer s3cr3t-token"}, body="pw=hunter22")
     assert b"Bearer s3cr3t-token" in server.requests[0] and b"pw=hunter22" in server.requests[0]
+    assert b"X-Captain-Probe: unrecorded" in server.requests[0], "what may change something is marked"
+    assert HttpProbe(url=server.url, method="POST").safety == "active" and HttpProbe(url=server.url).safety == "read"
     assert seen.asked == f"POST {server.url}"
     assert "s3cr3t" not in repr(seen) and "hunter22" not in repr(seen)
 

@@ -16,7 +16,7 @@ from pydantic import ValidationError
 from captain.errors import ProbeError
 from captain.measurement import Measurement, Verdict
 from captain.probes.ignore import IgnoreProbe
-from captain.systems.docker_ignore import read_docker_ignore
+from captain.systems.secrets.docker_ignore import read_docker_ignore
 from captain.systems.tree_files import Tree
 from tests.git_repo import Repo
 from tests.judged import verdict

@@ -19,7 +19,7 @@ from captain.errors import ProbeError
 from captain.measurement import Measurement
 from captain.probes import Context
 from captain.probes.image import ImageProbe
-from captain.systems import image_facts as facts
+from captain.systems.docker import image_facts as facts
 from tests.docker_engine import Engine
 from tests.hostile_engine import HostileEngine
 from tests.probes.test_docker_probe import in_a_thread
@@ -150,7 +150,7 @@ async def test_a_user_is_resolved_in_the_images_own_file_and_nowhere_else(build:
 
 async def test_an_image_that_is_not_here_is_looked_for_in_its_registry(image_registry: Registry) -> None:
     engine = image_registry.engine
-    ref = image_registry.push(engine.image(), "1.4.0")
+    ref = image_registry.push("1", "1.4.0")
     here = (await ask(engine.host, ref)).observed
     assert here["present"] is True and str(here["digest"]).startswith("sha256:") and here["digest"] != here["id"]
     image_registry.forget(ref)
@@ -194,8 +194,17 @@ async def test_it_sends_get_and_nothing_else(docker_engine: Engine, tmp_path: Pa
 
 def test_the_default_needs_an_image_and_what_it_was_built_from() -> None:
     scope = Scope.of({"": {name: one.type for name, one in observes(ImageProbe.Observes).items()}}, {}, ())
-    for condition in ImageProbe.default_expect:
-        assert compile_condition(condition, scope).reads
+    conditions = [compile_condition(condition, scope) for condition in ImageProbe.default_expect]
+
+    def judged(**found: Any) -> list[bool | None]:
+        return [condition.evaluate(found).value for condition in conditions]
+
+    clean: dict[str, Any] = {"present": True, "env_secret_keys": [], "history_secret_hits": []}
+    assert judged(**clean) == [True, True, True]
+    assert judged(**{**clean, "env_secret_keys": ["TOKEN"]}) == [True, False, True]
+    assert judged(present=False, in_registry=True) == [True, None, None], "nobody looked into it"
+    assert judged(present=False, in_registry=False) == [False, None, None]
+    assert judged(present=False) == [None, None, None], "its registry could not be asked"
 
 
 # --- documents of every engine ----------------------------------------------------------------------------------

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import signal
 import socket
+import subprocess
+import sys
 import time
 import tracemalloc
 from collections.abc import Iterator, Mapping
@@ -21,8 +23,8 @@ from captain.errors import ProbeError
 from captain.measurement import Measurement, Value, Verdict
 from captain.probes import Context
 from captain.probes.load import LoadProbe
-from captain.systems.burst import send
-from captain.systems.load import summed
+from captain.systems.metrics.burst import send
+from captain.systems.metrics.load import summed
 from captain.threads import on_daemon
 from tests.hostile_server import MANNERS, HostileServer
 from tests.http_server import Servers, answer, read_request
@@ -154,6 +156,25 @@ async def test_cancelling_ends_it_at_once(metrics_app: MetricsApp) -> None:
     with pytest.raises(asyncio.CancelledError):
         await asking
     assert time.monotonic() - began < 1
+    seen = _seen(metrics_app)
+    await asyncio.sleep(0.2)
+    assert _seen(metrics_app) == seen
+
+
+async def test_nothing_is_sent_any_more_when_captain_is_killed(metrics_app: MetricsApp) -> None:
+    program = (
+        "import asyncio, sys, pathlib, datetime\n"
+        "from captain.systems.metrics.generator import burst\n"
+        "plan = dict(urls=[sys.argv[1]], headers={}, stages=[dict(seconds=30, rps=50)], warmup=0, max_requests=9999,\n"
+        "    timeout=1, connections=10, keep_alive=True, ca_file=None, verify=True)\n"
+        "asyncio.run(burst(plan, cwd=pathlib.Path('/'), environ={}, timeout=datetime.timedelta(seconds=60)))\n"
+    )
+    root = str(Path(__file__).parents[2])
+    captain = subprocess.Popen([sys.executable, "-c", program, f"{metrics_app.url}/items"], env={"PYTHONPATH": root})
+    await _until_seen(metrics_app, 10)
+    captain.kill()
+    captain.wait(5)
+    await asyncio.sleep(0.2)
     seen = _seen(metrics_app)
     await asyncio.sleep(0.2)
     assert _seen(metrics_app) == seen

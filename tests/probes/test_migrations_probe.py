@@ -21,7 +21,7 @@ from captain.errors import ProbeError
 from captain.measurement import Measurement
 from captain.probes.migrations import MigrationsProbe
 from captain.release import Release
-from captain.systems.migration_files import standing, ups, version_of, without_way_back
+from captain.systems.sql.migration_files import standing, ups, version_of, without_way_back
 from tests.docker_engine import Box
 from tests.migration_projects import Project, alembic_project, django_project
 from tests.postgres_server import PASSWORD, Postgres

@@ -12,11 +12,17 @@ import yaml
 from captain.clock import SystemClock
 from captain.errors import CaptainError
 from captain.probes import Context, probes
-from captain.systems.docker import READS, Endpoint, Reader
+from captain.systems.docker.reader import READS, Endpoint, Reader
 from captain.threads import on_daemon
 
 READING = {"GET", "HEAD", "OPTIONS"}
 KINDS = probes.names()
+
+
+def written(example: str) -> dict[str, Any]:
+    """As captain reads it: every scalar is a text, `on` too."""
+    found: dict[str, Any] = yaml.load(example, Loader=yaml.BaseLoader)
+    return found
 
 
 @pytest.mark.parametrize("name", KINDS)
@@ -24,7 +30,7 @@ def test_a_kind_says_when_it_does_more_than_read(name: str) -> None:
     """Whoever may be active or a drill says with which parameters, and whoever says nothing never is."""
     cls = probes.find(name)
     assert cls is not None
-    step = yaml.safe_load(cls.example)
+    step = written(cls.example)
     probe = cls.model_validate(step[name])
     overrides = "safety" in vars(cls)
     assert overrides == bool(cls.more_than_reading), f"{name}: safety and more_than_reading go together"
@@ -39,7 +45,7 @@ async def test_a_kind_that_reads_asks_docker_with_get_alone(name: str, monkeypat
     """No kind may come by a client of the engine that changes things while it only reads."""
     cls = probes.find(name)
     assert cls is not None
-    probe = cls.model_validate(yaml.safe_load(cls.example)[name])
+    probe = cls.model_validate(written(cls.example)[name])
     if probe.safety != "read":
         return
     made: list[type[Reader]] = []

@@ -61,7 +61,7 @@ async def ask(url: str, *, within: float = 10, deployed: datetime | None = None,
 def verdict(observed: Mapping[str, Value], *expect: str) -> Verdict:
     """What a step with these conditions, or the kind's own, would come to."""
     scope = Scope.of({"": {name: one.type for name, one in observes(PrometheusProbe.Observes).items()}}, {}, ())
-    conditions = [compile_condition(one, scope) for one in expect or PrometheusProbe.default_expect]
+    conditions = [compile_condition(one, scope) for one in expect or PrometheusProbe.expects(observed)]
     return judge(conditions, (), observed).verdict
 
 

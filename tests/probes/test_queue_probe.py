@@ -18,7 +18,7 @@ import pytest
 from captain.errors import ProbeError
 from captain.measurement import Measurement
 from captain.probes.queue import Canary, QueueProbe, drained
-from captain.systems.queue_dramatiq import moment, queue_names
+from captain.systems.keys.dramatiq import moment, queue_names
 from tests.hostile_server import MANNERS, HostileServer
 from tests.memory import grown
 from tests.one_step import OneStep
@@ -403,6 +403,7 @@ def test_a_canary_is_active_and_its_program_is_shown_before_it_runs() -> None:
     canary = Canary(publish=("./canary.sh",), result_key="k", env={"B": "1", "A": "2"})
     asked = QueueProbe(broker="rq", url_env="R", canary=canary)
     assert asked.safety == "active" and QueueProbe(broker="rq", url_env="R").safety == "read"
+    assert asked.does() == ("starts ./canary.sh, which sends a task", "waits for k in Redis")
     (program,) = asked.programs()
     assert (program.run, program.env) == (("./canary.sh",), ("A", "B"))
 
@@ -448,7 +449,7 @@ async def test_so_many_keys_that_not_all_can_be_seen_need_the_queues_named(
     tasks.ok.send(1)
     with redis_server.client(db) as client:
         client.mset({f"cache:{number}": "x" for number in range(3000)})
-    monkeypatch.setattr("captain.systems.backlog.PAGES", 1)
+    monkeypatch.setattr("captain.systems.keys.backlog.PAGES", 1)
     error = await refused(redis_server, db, "dramatiq")
     assert error.fault == "instrument" and error.hint == "name the queues: queues: [default, …]"
     assert (await ask(redis_server, db, "dramatiq", queues=("default",))).observed["ready"] == 1

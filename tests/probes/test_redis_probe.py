@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import ssl
+import sys
 import time
 from collections.abc import Mapping
 from datetime import timedelta
@@ -14,7 +14,7 @@ import pytest
 from captain.errors import ProbeError
 from captain.measurement import Measurement
 from captain.probes.redis import RedisProbe, percentile
-from captain.systems.redis import address
+from captain.systems.keys.client import address
 from tests.hostile_server import MANNERS, HostileServer
 from tests.memory import grown
 from tests.one_step import OneStep
@@ -334,4 +334,11 @@ def test_the_p95_of_few_samples_is_the_nearest_rank() -> None:
 def test_the_probe_needs_consent_only_for_a_canary() -> None:
     assert RedisProbe(url_env="R").safety == "read"
     assert RedisProbe(url_env="R", canary=True).safety == "active"
-    assert ssl.HAS_TLSv1_2
+    assert RedisProbe(url_env="R", canary=True).does()[-1] == "afterwards deletes that key"
+
+
+async def test_without_redis_py_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "redis.exceptions", None)
+    error = await refused("redis://127.0.0.1:1/0")
+    assert (error.fault, error.message) == ("instrument", "redis: redis-py is not installed")
+    assert error.hint == "pip install 'release-captain[redis]'"

@@ -19,9 +19,10 @@ from captain.measurement import Measurement, Value
 from captain.probes import Context
 from captain.probes.service import ServiceProbe
 from captain.release import Image, Release
-from captain.systems import ecs, swarm
-from captain.systems.services import Service, observed
+from captain.systems.docker import ecs, swarm
+from captain.systems.docker.services import Service, observed
 from tests.hostile_engine import HostileEngine
+from tests.probes.test_docker_deep import ask as ask_docker
 from tests.probes.test_docker_probe import in_a_thread
 from tests.registry_server import Registry
 from tests.relay import relay_to, unix_server
@@ -80,6 +81,14 @@ def only(items: Value) -> dict[str, Value]:
 
 def payload(name: str) -> Any:
     return json.loads((PAYLOADS / name).read_text())
+
+
+def test_what_to_write_instead_of_an_observation_of_later_captains_compiles() -> None:
+    later = ServiceProbe.unseen
+    assert later.keys() <= observes(ServiceProbe.Observes).keys()
+    scope = Scope.of({"": {name: one.type for name, one in observes(ServiceProbe.Observes).items()}}, {}, ())
+    for hint in later.values():
+        assert compile_condition(hint, scope).reads
 
 
 # --- a real swarm -----------------------------------------------------------------------------------------------
@@ -161,8 +170,8 @@ async def test_f10_an_update_that_fails_is_rolled_back_and_the_way_back_is_forgo
 async def test_an_update_that_succeeds_leaves_a_way_back_and_is_told_by_what_runs(
     docker_swarm: Swarm, image_registry: Registry
 ) -> None:
-    first = image_registry.push(docker_swarm.engine.image("1"), "1.0")
-    second = image_registry.push(docker_swarm.engine.image("2"), "2.0")
+    first = image_registry.push("1", "1.0")
+    second = image_registry.push("2", "2.0")
     docker_swarm.create("web", image=first, **copy.deepcopy(GOOD))
     docker_swarm.running("web", 1)
     digest = docker_swarm.engine.client.inspect_distribution(second)["Descriptor"]["digest"]
@@ -187,6 +196,26 @@ async def test_a_service_that_cannot_start_is_never_converged(docker_swarm: Swar
     assert (found["replicas_desired"], found["replicas_running"], found["converged"]) == (1, 0, False)
     assert isinstance(found["failed_tasks"], int) and found["failed_tasks"] >= 1
     assert "image" not in found and "image_tag" not in found, "nothing runs, so nothing is said to"
+
+
+async def test_tasks_that_crash_after_a_deploy_are_restarts_although_swarm_replaces_them(docker_swarm: Swarm) -> None:
+    began = datetime.now(UTC)
+    spec = copy.deepcopy(GOOD)
+    spec["TaskTemplate"]["ContainerSpec"] = {"Command": ["sh", "-c", "sleep 1"], "Args": []}
+    docker_swarm.create("loop", **spec)
+    docker_swarm.create("calm", **copy.deepcopy(GOOD))
+    docker_swarm.until("loop", lambda _, tasks: sum(each["DesiredState"] == "shutdown" for each in tasks) >= 2)
+    docker_swarm.running("calm", 1)
+
+    async def restarts(suffix: str, deployed_at: datetime) -> Value:
+        docker_swarm.running(suffix, 1)
+        host, services = docker_swarm.engine.host, [docker_swarm.name(suffix)]
+        return (await ask_docker(host, deployed_at=deployed_at, services=services)).observed.get("restart_count_delta")
+
+    crashed = await restarts("loop", began)
+    assert isinstance(crashed, int) and crashed >= 2
+    assert await restarts("calm", began) == 0
+    assert await restarts("loop", datetime.now(UTC) + timedelta(minutes=5)) == 0
 
 
 async def test_a_name_that_is_only_the_beginning_of_a_service_is_not_there(docker_swarm: Swarm) -> None:

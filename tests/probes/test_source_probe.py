@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from captain.errors import ProbeError
 from captain.measurement import Measurement, Verdict
 from captain.probes.source import SourceProbe
-from captain.systems import search_child
+from captain.systems.search import child as search_child
 from tests.git_repo import Repo
 from tests.judged import verdict
 from tests.one_step import OneStep
@@ -258,7 +258,7 @@ async def test_a_regex_that_matches_nothing_at_all_is_unknown(repo: Repo, ask: A
 async def test_a_search_that_needs_too_much_memory_is_unknown(
     repo: Repo, ask: Ask, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    from captain.systems import source_search
+    from captain.systems.search import files as source_search
 
     repo.commit("a.py", "x" * 100)
     child = tmp_path / "child.py"

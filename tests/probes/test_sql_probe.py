@@ -23,8 +23,8 @@ from pydantic import ValidationError
 from captain.errors import ProbeError
 from captain.measurement import Measurement
 from captain.probes.sql import SqlProbe
-from captain.systems.dsn import Address
-from captain.systems.sql_answer import SqlError
+from captain.systems.sql.answer import SqlError
+from captain.systems.sql.dsn import Address
 from tests.hostile_server import HostileServer
 from tests.postgres_server import PASSWORD, Postgres, running_postgres
 from tests.probes.sql_part import ask, verdict
@@ -155,7 +155,7 @@ async def test_the_server_itself_refuses_what_the_words_let_through(
     postgres_server: Postgres, postgres_database: str
 ) -> None:
     """The client alone, past the look at the words: the read-only transaction and the protocol hold too."""
-    from captain.systems import postgres
+    from captain.systems.sql import postgres
 
     address = Address("127.0.0.1", postgres_server.port, postgres_database, "postgres", PASSWORD, "prefer")
     postgres_server.run("create sequence counter", "create table orders (id int)", database=postgres_database)
@@ -556,8 +556,8 @@ async def test_settings_are_shown_without_those_that_hold_passwords(postgres_ser
 
 def test_f13_a_server_that_counts_no_sessions_leaves_them_out() -> None:
     """PostgreSQL before 14, which does not run here."""
-    from captain.systems.postgres_presets import sessions
-    from captain.systems.sql_answer import Answer, Question, Server
+    from captain.systems.sql.answer import Answer, Question, Server
+    from captain.systems.sql.postgres_presets import sessions
 
     class Old:
         server = Server(130000, "PostgreSQL 13.0", "shop", None, can_see_all=False, tls="none")

@@ -88,7 +88,7 @@ async def test_nothing_that_does_more_than_read_gets_through_to_mariadb(
 async def test_the_protocol_itself_takes_no_second_statement(
     mariadb_server: Mariadb, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("captain.systems.mysql.reading", lambda text, _: text)
+    monkeypatch.setattr("captain.systems.sql.mysql.reading", lambda text, _: text)
     mariadb_server.run("delete from orders", "insert into orders values (1, 'x')")
     probe = SqlProbe(engine="mysql", dsn_env="DATABASE_URL", query="select 1")
     from tests.probes.sql_part import context

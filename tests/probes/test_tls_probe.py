@@ -19,8 +19,8 @@ from pydantic import ValidationError
 from captain.errors import ProbeError
 from captain.measurement import Measurement
 from captain.probes.tls import TlsProbe
-from captain.systems import handshake
-from captain.systems.handshake import accepted
+from captain.systems.web import handshake
+from captain.systems.web.handshake import accepted
 from tests.hostile_server import MANNERS, HostileServer
 from tests.http_server import Servers
 from tests.nginx_server import Nginx

@@ -14,7 +14,7 @@ from typing import Any
 
 from captain.rollbacks import container
 from captain.rollbacks.__main__ import main
-from captain.systems.docker_wire import Transport
+from captain.systems.docker.wire import Transport
 
 
 def dies_at(number: int, when: str) -> None:

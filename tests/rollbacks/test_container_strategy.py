@@ -21,7 +21,7 @@ import pytest
 from captain.errors import CaptainError
 from captain.rollbacks import RollbackContext, Taken
 from captain.rollbacks.container import ContainerStrategy
-from captain.systems.recreate import kept_name
+from captain.systems.docker.recreate import kept_name
 from captain.threads import on_daemon
 from tests.docker_engine import Box
 

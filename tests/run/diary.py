@@ -13,6 +13,7 @@ from captain.events import Actor, Recorded
 from captain.events.shapes import faults
 from captain.probes import probes
 from captain.run import Run, fold
+from captain.run.countersigning import owed
 from captain.run.status import Status, status
 from captain.run.view import View
 
@@ -181,6 +182,8 @@ class Diary:
 
     def waive(self, step: str, *conditions: str, days: float = 7, by: str | None = None) -> int:
         newest = self.run.results.get(step)
+        found = self.target.checklist.find(step)
+        assert found is not None
         data = {
             "step": step,
             "reason": "known",
@@ -189,7 +192,7 @@ class Diary:
             "definition": self.definitions[step],
             "conditions": list(conditions),
             "seen": {"of": newest.seq if newest else 0, "verdict": newest.verdict.value if newest else "unknown"},
-            "countersign": "not_required",
+            "countersign": owed(self.view(), found[1], by or self.me),
         }
         return self.write("waiver", data, by=by)
 

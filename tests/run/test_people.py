@@ -307,10 +307,11 @@ def test_a_gate_that_was_opened_again_is_signed_again_and_a_reject_outlasts_it()
 
 def test_nobody_calls_a_step_not_applicable_or_waives_it_who_could_not_sign_it() -> None:
     for name, able in (("mallory@example.com", False), ("eve@example.com", False), ("BOB@example.com", True)):
-        diary = Diary(target(probe("lag", sign_off=(ruled(),)), people=PEOPLE))
+        lag = severe(probe("lag", sign_off=(ruled(),)), "warning")
+        diary = Diary(target(lag, people=PEOPLE))
         diary.sign("lag", "not_applicable", by=name, note="no database here")
         assert diary.status("lag").counts is able, name
-        other = Diary(target(probe("lag", sign_off=(ruled(),)), people=PEOPLE))
+        other = Diary(target(lag, people=PEOPLE))
         other.result("lag", "fail")
         other.waive("lag", "status == 200", by=name)
         assert other.status("lag").counts is able, name
@@ -318,7 +319,7 @@ def test_nobody_calls_a_step_not_applicable_or_waives_it_who_could_not_sign_it()
 
 def test_where_no_rule_names_a_role_anybody_of_people_may_waive_and_nobody_else() -> None:
     for name, able in (("mallory@example.com", False), ("eve@example.com", True)):
-        diary = Diary(target(probe("lag"), people=PEOPLE))
+        diary = Diary(target(severe(probe("lag"), "warning"), people=PEOPLE))
         diary.result("lag", "fail")
         diary.waive("lag", "status == 200", by=name)
         assert diary.status("lag").counts is able, name

@@ -26,7 +26,8 @@ from captain.loader.shelf import shipped
 from tests.git_repo import Repo
 
 ROOT = Path(__file__).parents[2]
-WRITTEN = ["captain.yaml", "checklists/deploy.yaml", ".captain/captain.schema.json", ".captain/checklist.schema.json"]
+LISTS = ["checklists/deploy.yaml", "checklists/readiness.yaml"]
+WRITTEN = ["captain.yaml", *LISTS, ".captain/captain.schema.json", ".captain/checklist.schema.json"]
 
 
 def captain(folder: Path, *arguments: str, code: int = 0) -> subprocess.CompletedProcess[str]:
@@ -65,7 +66,8 @@ def tree(folder: Path) -> dict[str, bytes]:
 def init(root: Path, url: str = "http://127.0.0.1:8000/healthz") -> list[scaffold.Wrote]:
     """What the command does, in this process."""
     schemas = {name: json.dumps(schema(name)) for name in ("captain", "checklist")}
-    return list(scaffold.write(root, scaffold.look(root), url, shipped("deploy"), schemas))
+    files = scaffold.planned(scaffold.survey(root, {}), shipped("deploy"), None, beside=None)
+    return list(scaffold.write(root, scaffold.look(root), url, files, schemas))
 
 
 def test_an_empty_folder_gets_files_that_lint_clean(folder: Path) -> None:
@@ -79,7 +81,7 @@ def test_an_empty_folder_gets_files_that_lint_clean(folder: Path) -> None:
 
 def test_editors_find_the_schemas_beside_the_files(folder: Path) -> None:
     captain(folder, "init")
-    for name in WRITTEN[:2]:
+    for name in WRITTEN[:3]:
         first, _, _ = (folder / name).read_text().partition("\n")
         assert first.startswith("# yaml-language-server: $schema=")
         assert (folder / name).parent.joinpath(first.partition("=")[2]).resolve().is_file()
@@ -166,7 +168,7 @@ def test_nothing_is_ever_overwritten(folder: Path) -> None:
 def test_where_captain_yaml_is_there_only_schemas_are_added(folder: Path) -> None:
     (folder / "captain.yml").write_text("service: mine\nenvironments: { live: {} }\n")
     done = captain(folder, "init")
-    assert done.stdout.splitlines() == ["kept  captain.yml", *(f"wrote  {path}" for path in WRITTEN[2:])]
+    assert done.stdout.splitlines() == ["kept  captain.yml", *(f"wrote  {path}" for path in WRITTEN[3:])]
     assert (folder / "captain.yml").read_text().startswith("service: mine")
 
 

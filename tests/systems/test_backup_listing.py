@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from captain.errors import ProbeError
-from captain.systems.backup_folder import unmounted
-from captain.systems.backup_listing import Item, longest_gap, sort_out, summary
-from captain.systems.backup_told import told
+from captain.systems.backups.folder import unmounted
+from captain.systems.backups.listing import Item, longest_gap, sort_out, summary
+from captain.systems.backups.told import told
 
 NOW = datetime(2026, 11, 23, 4, 0, tzinfo=UTC)
 HOUR = timedelta(hours=1)

@@ -15,7 +15,7 @@ from cryptography.x509.oid import NameOID
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from captain.systems.certificate import Certificate, NotACertificate, read_certificate
+from captain.systems.web.certificate import Certificate, NotACertificate, read_certificate
 
 AUTHORITY = ec.generate_private_key(ec.SECP256R1())
 

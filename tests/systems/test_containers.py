@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 
 from captain.errors import UsageError
 from captain.release import Image
-from captain.systems import containers as told
-from captain.systems.docker import Endpoint, pinned
-from captain.systems.docker_counts import Counts
-from captain.systems.docker_look import Look, Seen
+from captain.systems.docker import containers as told
+from captain.systems.docker.counts import Counts
+from captain.systems.docker.look import Look, Seen
+from captain.systems.docker.reader import Endpoint, pinned
 from captain.systems.patterns import chooser
 
 NOW = datetime(2026, 11, 23, 2, tzinfo=UTC)

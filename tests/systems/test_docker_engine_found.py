@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from captain.errors import CaptainError, ProbeError
-from captain.systems.docker import Reader, endpoint, image_pin
-from captain.systems.docker_changes import Changer
+from captain.systems.docker.changes import Changer
+from captain.systems.docker.reader import Reader, endpoint, image_pin
 from tests.docker_engine import Box, Engine
 
 

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from captain.errors import ProbeError
-from captain.systems.docker import endpoint
-from captain.systems.docker_exec import Executed, run_inside
+from captain.systems.docker.exec import Executed, run_inside
+from captain.systems.docker.reader import endpoint
 from captain.threads import on_daemon
 from tests.docker_engine import Box
 from tests.hostile_server import HostileServer

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from captain.errors import ProbeError
-from captain.systems.docker import Reader, endpoint
-from captain.systems.docker_logs import LINES, read_log
+from captain.systems.docker.logs import LINES, read_log
+from captain.systems.docker.reader import Reader, endpoint
 from tests.docker_engine import Box
 from tests.hostile_engine import MANNERS, HostileEngine
 

@@ -15,9 +15,9 @@ from typing import TypeVar
 
 import pytest
 
-from captain.systems.dump import Enough, Reader, Reading, Tools
-from captain.systems.dump_format import CLUSTER, MYSQL, TEXT, complete, recognise
-from captain.systems.tar_end import TarEnd
+from captain.systems.backups.dump import Enough, Reader, Reading, Tools
+from captain.systems.backups.dump_format import CLUSTER, MYSQL, TEXT, complete, recognise
+from captain.systems.backups.tar_end import TarEnd
 
 T = TypeVar("T")
 

@@ -8,8 +8,8 @@ import pytest
 
 from captain.errors import ProbeError
 from captain.release import Release
-from captain.systems.edge import cache_status, cdn, max_age, missing_protections
-from captain.systems.samples import Look, percentile, repeated, sampled, version_of
+from captain.systems.web.edge import cache_status, cdn, max_age, missing_protections
+from captain.systems.web.samples import Look, percentile, repeated, sampled, version_of
 
 
 @pytest.mark.parametrize(

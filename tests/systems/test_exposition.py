@@ -9,7 +9,7 @@ import tracemalloc
 import pytest
 
 from captain.errors import ProbeError
-from captain.systems.exposition import MAX_LINE, MAX_SERIES, Exposition, fallen, parse, selector
+from captain.systems.metrics.exposition import MAX_LINE, MAX_SERIES, Exposition, fallen, parse, selector
 from captain.threads import on_daemon
 
 SHOP = b"""\

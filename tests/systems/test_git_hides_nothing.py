@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from captain.errors import ProbeError
-from captain.systems.git import Git, toplevel
-from captain.systems.worktree import changes
+from captain.systems.git.program import Git, toplevel
+from captain.systems.git.worktree import changes
 from tests.git_repo import ENVIRON, Repo
 
 

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from captain.errors import ProbeError, UsageError
-from captain.systems.git import Bound, Git, check_ref, committed_at, resolve_release, toplevel
+from captain.systems.git.program import Bound, Git, check_ref, committed_at, resolve_release, toplevel
 from tests.git_repo import ENVIRON, Repo
 from tests.requirements import need
 

@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from captain.systems.glance import Glance, glance
+from captain.systems.git.glance import Glance, glance
 from tests.git_repo import Repo
 
 
@@ -43,7 +43,9 @@ def test_a_glance_starts_no_program(tmp_path: Path) -> None:
     fake.parent.mkdir()
     fake.write_text(f"#!/bin/sh\ntouch {tmp_path}/ran\n")
     fake.chmod(0o755)
-    code = "import sys; from pathlib import Path; from captain.systems.glance import glance; print(glance(Path('.')))"
+    code = (
+        "import sys; from pathlib import Path; from captain.systems.git.glance import glance; print(glance(Path('.')))"
+    )
     done = subprocess.run(
         [sys.executable, "-c", code],
         cwd=repo.path,

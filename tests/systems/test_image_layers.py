@@ -13,10 +13,10 @@ from collections.abc import Callable
 
 import pytest
 
+from captain.systems.docker.image_layers import TOOLCHAIN, Layers, Scan, TooLarge
+from captain.systems.docker.tar_stream import Source, entries, gunzipped
 from captain.systems.globs import Glob
-from captain.systems.image_layers import TOOLCHAIN, Layers, Scan, TooLarge
 from captain.systems.secret_names import SYNTHETIC, file_rule, secret_key, secret_value
-from captain.systems.tar_stream import Source, entries, gunzipped
 
 KEY = b"-----BEGIN RSA PRIVATE KEY-----\nMIIE\n"
 Files = dict[str, bytes | str | None]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from captain.systems.load import Burst, Shot, Stage, percentile, summed
+from captain.systems.metrics.load import Burst, Shot, Stage, percentile, summed
 
 STEADY = [Stage(10, rps=10)]
 SPIKE = [Stage(10, rps=10), Stage(10, rps=30), Stage(10, rps=10)]

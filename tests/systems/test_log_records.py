@@ -7,10 +7,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from captain.systems.log_lines import Line, moment, plain_level, structured, told
-from captain.systems.log_records import Record, records
-from captain.systems.log_secrets import Redactor
-from captain.systems.log_traces import message_fingerprint, trace_fingerprint, trace_of
+from captain.systems.lines.lines import Line, moment, plain_level, structured, told
+from captain.systems.lines.records import Record, records
+from captain.systems.lines.secrets import Redactor
+from captain.systems.lines.traces import message_fingerprint, trace_fingerprint, trace_of
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from captain.systems.page import Assets, assets
+from captain.systems.web.page import Assets, assets
 
 PAGE = "https://shop.example.com/en/cart?x=1"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from captain.systems.promql import reading
+from captain.systems.metrics.promql import reading
 
 RIGHT = (
     '(sum(rate(http_requests_total{status=~"5..", endpoint!~"/metrics|/health.*"}[5m])) or vector(0))'

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from captain.release import Image
-from captain.systems.recreate import (
+from captain.systems.docker.recreate import (
     body_of,
     endpoints,
     env_names,

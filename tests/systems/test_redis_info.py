@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from captain.systems.redis_info import fields, figures, fits
+from captain.systems.keys.info import fields, figures, fits
 
 CAPTURED = """\
 # captured, redis 7.0.15

@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from captain.errors import ProbeError, UsageError
-from captain.systems.dsn import mysql_address, postgres_address
-from captain.systems.postgres import conninfo
-from captain.systems.sql_answer import Answer, plain
-from captain.systems.sql_text import Dialect, placeholders, reading
+from captain.systems.sql.answer import Answer, plain
+from captain.systems.sql.dsn import mysql_address, postgres_address
+from captain.systems.sql.postgres import conninfo
+from captain.systems.sql.text import Dialect, placeholders, reading
 
 
 @pytest.mark.parametrize(

@@ -272,7 +272,7 @@ async def test_a_waiver_keeps_dim_until_it_has_a_reason() -> None:
         assert "reason missing" in foot(app)
         assert "failed == 0" in shown(app)
         assert "never becomes a pass" in shown(app)
-        assert "countersign: not checked yet" in shown(app)
+        assert "countersign impossible" in shown(app)
         await pilot.press("ctrl+s", "enter")
         assert app.answers == []
 

@@ -74,7 +74,7 @@ def sections() -> tuple[Section, ...]:
         _step("licences", "Licence report"),
         _step("disk", "Disk has room"),
         _step("rehearsed", "Rollback rehearsed"),
-        _step("load-test", "Load test"),
+        _step("load-test", "Load test", sign_off=(SignOffRule(role="captain"),)),
         _step("on-call", "On-call told", manual="Tell the on-call engineer what ships and when."),
     )
     deploy = (

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from captain.commands.shared import pages
 from captain.commands.shared.document import document
 from captain.commands.shared.files import write_file
+from captain.commands.shared.options import answers
 from captain.commands.shared.out import line
 from captain.commands.shared.outcome import Outcome, Rules, outcome
 from captain.errors import UsageError
@@ -33,6 +34,7 @@ class Wish:
     environment: str | None
     version: str | None
     commit: str | None
+    inputs: dict[str, str]
     run: str | None
     phases: tuple[str, ...]
     sections: tuple[str, ...]
@@ -46,9 +48,12 @@ class Wish:
     reports: tuple[tuple[str, str], ...]
     trust: str | None
     throw_away: bool
+    everything: bool
     concurrency: int
     progress: Steps | None = None
     titles: dict[str, str] | None = None
+    kept: int = 0
+    """Steps that a check of a standing run did not measure again."""
 
     @classmethod
     def of(cls, **given: Any) -> Wish:
@@ -57,6 +62,8 @@ class Wish:
             raise UsageError("--no-record cannot be given with --run: the results belong to the run")
         if given["run"] is not None and (given["version"] or given["commit"]):
             raise UsageError("-r and --commit cannot be given with --run: the run has its release")
+        if given["run"] is not None and given["inputs"]:
+            raise UsageError("--set cannot be given with --run: the run has its answers")
         if given["form"] != "text":
             _format(given["form"])
         reports = []
@@ -71,6 +78,7 @@ class Wish:
             environment=given["environment"],
             version=given["version"],
             commit=given["commit"],
+            inputs=answers(given["inputs"]),
             run=given["run"],
             phases=given["phase"],
             sections=given["sections"],
@@ -84,6 +92,7 @@ class Wish:
             reports=tuple(reports),
             trust=given["trust"],
             throw_away=given["no_record"],
+            everything=given["everything"],
             concurrency=given["concurrency"],
         )
 
@@ -124,6 +133,10 @@ class Wish:
             actions = [step for _, step in view.target.checklist.steps() if step.id in chosen and step.action]
             steps += [step for step in actions if _unseen(view, step)]
         found = [step for step in steps if allowed.measure(view, step) is None]
+        if view.run.standing and not self.everything:
+            # What is good and fresh stays; what was not good is looked at again, for it may have been put right.
+            due = [step for step in found if step.id in self.steps or not _stays(view, step)]
+            found, self.kept = due, len(found) - len(due)
         return [step for wave in ordered(found) for step in wave]
 
     def publish(self, event: Event) -> None:
@@ -143,6 +156,12 @@ class Wish:
 
     def _title(self, step: str) -> str:
         return (self.titles or {}).get(step, step)
+
+
+def _stays(view: View, step: Step) -> bool:
+    """Whether what was measured last is good and not stale, whoever has still to sign it."""
+    found = status(view, step)
+    return found.result is not None and found.stale_why is None and found.verdict.good
 
 
 def _unseen(view: View, step: Step) -> bool:
@@ -186,7 +205,7 @@ def judged(view: View, wish: Wish, *, late: bool, duration: timedelta) -> tuple[
     rules = Rules(
         steps=set(wish.chosen(view.target)),
         manual=wish.manual,
-        actions=not own,
+        actions=not own and not view.run.standing,
         gates=not own and not wish.steps,
         warnings=wish.warnings,
         unmeasured=f"not measured before the deadline of {wish.said_deadline}" if late else None,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
     from captain.events import Actor
@@ -54,6 +54,19 @@ def settle(ctx: click.Context) -> Common:
     """The common options of this call, as far as they were read."""
     found = ctx.find_root().ensure_object(Common)
     assert isinstance(found, Common)
+    return found
+
+
+def answers(given: Iterable[str]) -> dict[str, str]:
+    """What `--set NAME=TEXT` said. Raises UsageError."""
+    from captain.errors import UsageError
+
+    found: dict[str, str] = {}
+    for one in given:
+        name, equals, text = one.partition("=")
+        if not equals or not name:
+            raise UsageError(f"--set takes NAME=TEXT, not {one[:100]!r}")
+        found[name] = text
     return found
 
 

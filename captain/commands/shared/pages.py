@@ -135,6 +135,11 @@ def next_command(engine: Engine) -> str:
     from captain.run.gates import readiness
 
     ready = readiness(view, section)
+    if run.standing:
+        # Its sections are categories: the first that lacks something is next.
+        found = ((one, readiness(view, one)) for one in view.target.checklist.sections)
+        lacking = next(((one, what) for one, what in found if not what.go), None)
+        return _look(view) if lacking is None else _for_gate(view, lacking[0].id, lacking[1])
     return _for_gate(view, section.id, ready)
 
 
@@ -168,6 +173,8 @@ def _proof(view: View, section: str, step: Step | None) -> bool:
 
 def _look(view: View) -> str:
     run = view.run
+    if run.standing:
+        return f"captain check {shlex.quote(run.checklist)} -e {run.environment}"
     return f"captain check {shlex.quote(run.checklist)} -e {run.environment} --run {run.id}"
 
 

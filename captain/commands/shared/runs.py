@@ -94,7 +94,7 @@ def find(known: Sequence[Row], name: str | None, service: str | None, *, checks:
         if checks and not found:
             found = [one for one in known if one.run.startswith(name)]
     else:
-        found = [one for one in meant if one.open and service in (None, one.start.data["service"])]
+        found = unnamed([one for one in meant if one.open and service in (None, one.start.data["service"])])
     if len(found) == 1:
         return found[0]
     if not found:
@@ -102,6 +102,12 @@ def find(known: Sequence[Row], name: str | None, service: str | None, *, checks:
         raise UsageError(what, hint="captain history lists them")
     listed = ", ".join(one.run for one in found[:8]) + (", …" if len(found) > 8 else "")
     raise UsageError(f"which run? {listed}", hint="name one, or enough of its beginning")
+
+
+def unnamed(found: Sequence[Row]) -> list[Row]:
+    """Of open runs those that are meant without a name: a review always stands beside them, and is named."""
+    releases = [one for one in found if one.start.data["kind"] != "standing"]
+    return releases or list(found)
 
 
 @contextmanager

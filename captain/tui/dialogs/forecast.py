@@ -14,14 +14,13 @@ from typing import TYPE_CHECKING, Any
 from captain.clock import stamp
 from captain.events import Actor, Recorded
 from captain.run import apply
+from captain.run.countersigning import able, owed
 from captain.run.gates import Readiness, readiness
 from captain.run.status import status
 
 if TYPE_CHECKING:
-    from captain.checklist import Section
+    from captain.checklist import Section, Step
     from captain.run.view import View
-
-COUNTERSIGN = "countersign: not checked yet; the gate's go is recorded as go with risk"
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +86,7 @@ def sign_off(
 
 def waiver(view: View, step: str, until: datetime, covers: list[str]) -> dict[str, Any]:
     """A supposed waiver's data."""
+    found = view.step(step)
     return {
         "step": step,
         "reason": "",
@@ -95,8 +95,16 @@ def waiver(view: View, step: str, until: datetime, covers: list[str]) -> dict[st
         "definition": view.definitions.get(step, ""),
         "conditions": covers,
         "seen": None,
-        "countersign": "not_required",
+        "countersign": "not_required" if found is None else owed(view, found[1], view.me),
     }
+
+
+def second(view: View, step: Step) -> str:
+    """Who has to stand behind it before a blocker may be let go."""
+    names = able(view, step, view.me)
+    if not names:
+        return "countersign impossible: one person; a go with risk"
+    return f"waits for a countersign: {', '.join(names[:3])}{', …' if len(names) > 3 else ''}"
 
 
 def someone(actor: Actor) -> str:

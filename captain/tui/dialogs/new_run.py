@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 from textual.content import Content
@@ -38,14 +38,17 @@ class NewRunDialog(Dialog[NewRun]):
         checklists: Sequence[str],
         *,
         version: str = "",
+        standing: Collection[str] = (),
     ) -> None:
+        """`standing` are checklists that take no version."""
         self.environments = tuple(environments)
         super().__init__(Heading(service, *self.environments[0]))
         self.checklists = tuple(checklists)
         self.version = version
+        self.standing = frozenset(standing)
 
     def headline(self) -> str:
-        return "Start a release"
+        return "Open the review" if self.standing >= set(self.checklists) else "Start a release"
 
     def about(self) -> Content:
         return self.say("an open run of the same release is resumed", "muted")
@@ -70,11 +73,19 @@ class NewRunDialog(Dialog[NewRun]):
     def _chosen(self, ident: str, otherwise: str) -> str:
         return next((one.value for one in self.query(f"#{ident}").results(Choice)), otherwise)
 
+    @property
+    def _stands(self) -> bool:
+        return self._chosen("which-checklist", self.checklists[0]) in self.standing
+
     def outcome(self) -> Sequence[Content]:
+        if self._stands:
+            return [self.fact("then", self.say("its one run is opened, of the commit at hand; it takes no version"))]
         return [self.fact("then", self.say("the pre-deployment section opens; nothing is changed yet"))]
 
     def blocked(self) -> str | None:
         version = self.text("version")
+        if self._stands:
+            return None
         if not version:
             return "version missing"
         if VERSION.fullmatch(version) is None:
@@ -82,11 +93,11 @@ class NewRunDialog(Dialog[NewRun]):
         return None
 
     def verb(self) -> str:
-        return "start"
+        return "open" if self._stands else "start"
 
     def answer(self) -> NewRun:
         return NewRun(
-            self.text("version"),
+            "" if self._stands else self.text("version"),
             self._chosen("environment", self.environments[0][0]),
             self._chosen("which-checklist", self.checklists[0]),
         )

@@ -12,7 +12,7 @@ from textual.widget import Widget
 from captain.run.status import status
 from captain.tui.dialogs.base import Dialog, Heading
 from captain.tui.dialogs.fields import Field
-from captain.tui.dialogs.forecast import COUNTERSIGN, forecast, sign_off, someone
+from captain.tui.dialogs.forecast import forecast, second, sign_off, someone
 from captain.tui.present import mark
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ class NotApplicableDialog(Dialog[NotApplicable]):
         rows += self.wrapped("seen", self.status.message, "muted", 2)
         rows.append(self.say("It will not count in this run. It never becomes a pass.", "muted"))
         if self.step.severity == "blocker":
-            rows += self.wrapped("blocker", COUNTERSIGN, "muted")
+            rows += self.wrapped("blocker", second(self.view, self.step), "muted")
         return rows
 
     def fields(self) -> Iterator[Widget]:

@@ -15,7 +15,7 @@ from captain.run.status import status
 from captain.tui.dialogs import dates
 from captain.tui.dialogs.base import Dialog, Heading
 from captain.tui.dialogs.fields import Field
-from captain.tui.dialogs.forecast import COUNTERSIGN, forecast, waiver
+from captain.tui.dialogs.forecast import forecast, second, waiver
 from captain.tui.present import mark
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ class WaiveDialog(Dialog[Waiving]):
         if not self.covers:
             rows.append(self.fact("covers", self.say("the missing result itself", "muted")))
         if self.step.severity == "blocker":
-            rows += self.wrapped("blocker", COUNTERSIGN, "muted")
+            rows += self.wrapped("blocker", second(self.view, self.step), "muted")
         return rows
 
     def fields(self) -> Iterator[Widget]:

@@ -30,6 +30,7 @@ class Withdrawing:
 def mine(view: View, target: str) -> list[SignOff | Waiver]:
     """What the person at this face signed on a step or gate and may take back, the newest first."""
     signed: list[SignOff | Waiver] = [one for one in view.run.sign_offs if one.target == target]
+    signed += [one for one in view.run.countersigns if one.target == target]
     signed += [one for one in view.run.waivers if one.step == target]
     signed.sort(key=lambda one: -one.seq)
     return [one for one in signed if withdraw(view, one.seq) is None]
@@ -82,7 +83,10 @@ class WithdrawDialog(Dialog[Withdrawing]):
 def _told(one: SignOff | Waiver) -> str:
     if isinstance(one, Waiver):
         return f"waived: {one.event.data['reason']}"
-    verb = {"approve": "approved", "reject": "rejected", "not_applicable": "not applicable"}.get(
-        one.meaning, one.meaning
-    )
+    verb = {
+        "approve": "approved",
+        "reject": "rejected",
+        "not_applicable": "not applicable",
+        "countersign": "countersigned",
+    }.get(one.meaning, one.meaning)
     return f"{verb}: {one.note}" if one.note else verb

@@ -249,14 +249,18 @@ class BridgeScreen(Screen[None]):
         sight = self.sight
         assert sight is not None and sight.service is not None
         try:
-            dialog: Screen[Any] = NewRunDialog(sight.service, sight.environments, sight.checklists)
+            dialog: Screen[Any] = NewRunDialog(
+                sight.service, sight.environments, sight.checklists, standing=sight.standing
+            )
             answer = await self.captain.push_screen_wait(dialog)
         except CaptainError as error:
             self.tell(error.message)
             return
         if answer is None:
             return
-        known = Known(sight.service, answer.environment, dict(sight.environments)[answer.environment], answer.version)
+        known = Known(
+            sight.service, answer.environment, dict(sight.environments)[answer.environment], answer.version or None
+        )
         opener = partial(
             self.harbour.open, checklist=answer.checklist, environment=answer.environment, version=answer.version
         )

@@ -14,8 +14,8 @@ from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Container, Horizontal, Vertical
 
-from captain.errors import CaptainError, ProblemsError
-from captain.events import Event, Stopped
+from captain.errors import CaptainError, NeedsInputs, ProblemsError, UsageError
+from captain.events import Stopped
 from captain.tui import chances, commands
 from captain.tui.bridge import Bridge, Happened, Stirred
 from captain.tui.detail import Seen
@@ -36,8 +36,10 @@ if TYPE_CHECKING:
     from captain.engine import Engine
     from captain.tui.app import CaptainApp
 
-Opener = Callable[[Callable[[Event], None]], Awaitable["Engine"]]
-"""Imports and opens everything, given where events go. Blocking parts run in a thread of its own."""
+Opener = Callable[..., Awaitable["Engine"]]
+"""Imports and opens everything, given where events go, and as `inputs` what was answered.
+
+Blocking parts run in a thread of its own."""
 
 SMALL_WIDTH = 100
 SMALL_HEIGHT = 30
@@ -123,7 +125,7 @@ class RunScreen(RunKeys):
 
     async def _open(self) -> None:
         try:
-            self.engine = await self._opener(self._bridge.publish)
+            self.engine = await self._opened()
         except CaptainError as error:
             self._cannot_open(error)
             return
@@ -135,6 +137,35 @@ class RunScreen(RunKeys):
         self.draw()
         # Every step with its verdict is painted before anything else is read, asked or verified.
         self.set_timer(SETTLE, self._settle)
+
+    async def _opened(self) -> Engine:
+        """The engine, once what captain.yaml asks is answered."""
+        from captain.tui.dialogs.base import Heading
+
+        answers: dict[str, str] = {}
+        asked: dict[str, str] = {}
+        while True:
+            trouble: str | None = None
+            try:
+                return await (
+                    self._opener(self._bridge.publish, inputs=answers)
+                    if answers
+                    else self._opener(self._bridge.publish)
+                )
+            except NeedsInputs as needed:
+                asked = dict(needed.questions)
+            except UsageError as error:
+                if not answers:
+                    raise
+                trouble = error.message
+            from captain.tui.dialogs.inputs import InputsDialog
+
+            known = self.known
+            heading = Heading(known.service, known.environment, known.protected, known.version)
+            given = await self.captain.push_screen_wait(InputsDialog(heading, asked, trouble))
+            if given is None:
+                raise NeedsInputs(asked)
+            answers = given
 
     def _settle(self) -> None:
         engine = self.engine
@@ -264,7 +295,9 @@ class RunScreen(RunKeys):
     def _prove(self) -> None:
         """Look whether the way back exists, in the background."""
         engine = self.engine
-        if engine is None or not self._settled or engine.run is None or engine.run.kind == "check" or engine.run.ended:
+        if engine is None or not self._settled or engine.run is None or engine.run.ended:
+            return
+        if engine.run.kind == "check" or engine.run.standing:
             return
         if engine.run.rollback is None:
             self.start(partial(self._way_back, engine), "way", exclusive=True)

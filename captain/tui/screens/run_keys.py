@@ -142,6 +142,9 @@ class RunKeys(Screen[None]):
     def action_not_applicable(self) -> None:
         self._with_step("not_applicable", commands.not_applicable)
 
+    def action_countersign(self) -> None:
+        self._with_step("countersign", commands.countersign)
+
     def action_withdraw(self) -> None:
         self._with_step("withdraw", commands.withdraw)
 
@@ -152,7 +155,7 @@ class RunKeys(Screen[None]):
         self._with_step("resolve", commands.resolve)
 
     def action_gate(self) -> None:
-        section = self.moment.view.section if self.moment is not None else None
+        section = chances.gate_of(self.moment, self.checklist.section)
         if self._may("run.gate") and section is not None and self.engine is not None:
             self.work(partial(commands.gate, self.engine, self._ask, section), "dialog")
 

@@ -1,0 +1,1 @@
+"""How to list backups, read dumps to their end and restore one."""

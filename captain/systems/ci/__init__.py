@@ -1,0 +1,1 @@
+"""How to ask GitHub and GitLab, and how to read their files."""

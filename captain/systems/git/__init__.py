@@ -1,0 +1,1 @@
+"""How to ask git about a repository without running anything of it."""

@@ -1,0 +1,1 @@
+"""How to ask Redis, and what task queues keep in it."""

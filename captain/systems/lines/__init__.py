@@ -1,0 +1,1 @@
+"""How to read logs within bounds: lines, records, errors."""

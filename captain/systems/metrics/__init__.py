@@ -1,0 +1,1 @@
+"""How to ask Prometheus, read an exposition, and put load on a product."""

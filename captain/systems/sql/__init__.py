@@ -1,0 +1,1 @@
+"""How to ask databases and migrations one question that only reads."""

@@ -1,0 +1,1 @@
+"""What can be told at the edge: names, ports, certificates, pages, samples."""
