@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import os
 import shutil
 import subprocess
+import tarfile
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -22,6 +24,7 @@ from tests.git_repo import Repo
 from tests.judged import verdict
 from tests.one_step import OneStep
 from tests.probe_context import probe_context
+from tests.requirements import need
 
 PLANTED = "hunter2-planted-9f3"
 KEY = "-----BEGIN RSA PRIVATE KEY-----\n" + PLANTED
@@ -297,8 +300,55 @@ def test_patterns_mean_what_docker_says(tmp_path: Path, patterns: str, path: str
     assert read_docker_ignore(Tree(tmp_path), ".", None, float("inf")).covers(path) is covered
 
 
-@pytest.mark.parametrize("patterns", ["*a*a*a*a*a*b", "a" * 500, "\n".join(str(n) for n in range(2000))])
-async def test_patterns_that_could_take_for_ever_are_unknown(repo: Repo, ask: Ask, patterns: str) -> None:
+CONTEXT = (
+    *(".env", ".env.local", "sub/.env", "sub/deep/.env.production", "a/b/secrets/c/d", "a/b/x.env", "x.env"),
+    *("src/.env", "src/key.pem", "key.pem", "#.env", "conf/.env", "conf/deep/.pgpass"),
+    *(".git/config", "sub/.git/config"),
+)
+PATTERNS = (
+    ".env\n.git\n",
+    "**/.env*\n**/secrets\n**/.git\n",
+    "*\n!src\n!conf/.env\nsrc/*.pem\n",
+    "# .env\n #.env\n/sub/\n./x/../key.pem\n! .env\n.env.*\n",
+    "**/*.env\nconf\n!conf/deep\n**/conf/deep/.p?pass\n",
+    "a/*/secrets\n**/[k]ey.pem\nsub/**\n!**/.env.production\n",
+)
+
+
+@pytest.mark.parametrize("patterns", PATTERNS)
+def test_f31_docker_itself_sends_what_is_said_to_be_open(tmp_path: Path, docker_engine: Any, patterns: str) -> None:
+    need("docker", None if shutil.which("docker") else "no docker command")
+    for name in CONTEXT:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("x\n")
+    (tmp_path / "Dockerfile").write_text(f"FROM scratch\nLABEL captain.test={docker_engine.run}\nCOPY . /ctx/\n")
+    (tmp_path / ".dockerignore").write_text(patterns)
+    environ = {**docker_engine.environ, "DOCKER_BUILDKIT": "0", "HOME": str(tmp_path)}
+    argv = ["docker", "build", "--quiet", "--force-rm", "."]
+    done = subprocess.run(argv, cwd=tmp_path, env=environ, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    image = done.stdout.strip().rpartition("\n")[2]
+    try:
+        made = docker_engine.client.create_container(image, ["x"], labels={"captain.test": docker_engine.run})
+        try:
+            stream = docker_engine.client.export(made["Id"])
+            with tarfile.open(fileobj=io.BytesIO(b"".join(stream))) as tar:
+                sent = {name.removeprefix("ctx/") for name in tar.getnames()}
+        finally:
+            docker_engine.client.remove_container(made["Id"], force=True)
+    finally:
+        docker_engine.client.remove_image(image, force=True)
+    ignore = read_docker_ignore(Tree(tmp_path), ".", None, float("inf"))
+    told = {name for name in CONTEXT if not ignore.covers(name)}
+    # The classic builder does not look into an ignored folder for `!**/…`; BuildKit does.
+    assert told - sent == ({"sub/deep/.env.production"} if "!**/" in patterns else set())
+    assert sent & set(CONTEXT) <= told
+
+
+@pytest.mark.parametrize(
+    "patterns", ["*a*a*a*a*a*b", "!\\.env", "[^a].env", "a" * 500, "\n".join(str(n) for n in range(2000))]
+)
+async def test_patterns_that_take_too_long_or_mean_two_things_are_unknown(repo: Repo, ask: Ask, patterns: str) -> None:
     repo.write(".dockerignore", patterns)
     with pytest.raises(ProbeError, match="dockerignore"):
         await ask("docker")

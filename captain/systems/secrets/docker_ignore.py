@@ -76,6 +76,11 @@ def _lines(text: str, path: str) -> list[str]:
             continue
         if len(line) > _LONGEST or line.replace("**", "").count("*") > _WILD or line.count("**") > _WILD:
             raise ProbeError(f"{safe(path, 200)}:{number}: a pattern with more wildcards than captain tries")
+        if "\\" in line or "[!" in line or "[^" in line:
+            # Docker and its library read these differently.
+            raise ProbeError(
+                f"{safe(path, 200)}:{number}: a pattern with a backslash or [^…], which captain does not read"
+            )
         if "[" in line:
             _class(line, path, number)
         found.append(line)
