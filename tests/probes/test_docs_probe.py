@@ -429,6 +429,13 @@ async def test_hostile_documents_end_soon_and_small(repo: Repo, ask: Ask, text: 
     assert time.monotonic() - began < 6
 
 
+async def test_what_is_too_much_to_look_at_proves_nothing_dead(repo: Repo, ask: Ask) -> None:
+    seen = await seen_of(repo, ask, "".join(f"[x](architecture.md?{n})\n" for n in range(2500)))
+    assert "dead_links" not in seen
+    seen = await seen_of(repo, ask, "```sh\n" + "make build\n" * 2500 + "```\n")
+    assert "dead_commands" not in seen
+
+
 async def test_memory_stays_bounded(repo: Repo, ask: Ask) -> None:
     repo.write("docs/x.md", "# head `a/b.py` [x](y.md)\n" * 10_000)
     tracemalloc.start()

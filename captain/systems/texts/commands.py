@@ -47,7 +47,7 @@ _VALUED = frozenset(
         *("--wait-timeout", "--filter", "--format", "--status", "--ssh", "--builder", "--env-from-file", "--cap-add"),
     )
 )
-_MAX_COMMANDS = 2000
+MAX_COMMANDS = 2000
 
 
 @dataclass
@@ -55,6 +55,8 @@ class Commands:
     """What can be run in one repository."""
 
     tree: Tree
+    cut: bool = False
+    """Whether there were more than are looked at."""
     _services: dict[tuple[str, ...], frozenset[str] | None] = field(default_factory=dict)
     _targets: dict[str, frozenset[str] | None] = field(default_factory=dict)
     _seen: dict[str, bool] = field(default_factory=dict)
@@ -74,7 +76,9 @@ class Commands:
         for line in shell_lines(text, "", block.line):
             for words in _commands(line.text):
                 self._count += 1
-                if self._count > _MAX_COMMANDS or cwd is None:
+                if self._count > MAX_COMMANDS:
+                    self.cut = True
+                if self.cut or cwd is None:
                     return
                 sure = words[0] in _SURE or words[0].startswith("./")
                 if block.language in _UNSURE and not prompted and not sure:

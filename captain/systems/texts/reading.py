@@ -67,6 +67,8 @@ class Text:
     """How often a heading's name came up again."""
     words: int = 0
     todo: int = 0
+    cut: bool = False
+    """Whether it has more links than are kept."""
     content: str = ""
     """All of it, as it was read."""
 
@@ -121,7 +123,8 @@ def read_text(content: str, path: str) -> Text:
     else:
         _markdown(lines, found)
     # An address within a link was met twice.
-    found.links = list(dict.fromkeys((target.rstrip(".,;:!?"), line) for target, line in found.links))[:MAX_LINKS]
+    links = list(dict.fromkeys((target.rstrip(".,;:!?"), line) for target, line in found.links))
+    found.links, found.cut = links[:MAX_LINKS], len(links) > MAX_LINKS
     return found
 
 
