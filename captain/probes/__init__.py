@@ -265,12 +265,7 @@ class Probe(BaseModel):
 
 probes: Registry[type[Probe]] = Registry("captain.probes", "captain.probes")
 
-RESERVED = frozenset(
-    (
-        *("compose", "dockerfile", "ignore", "docs", "source"),
-        *("watch", "score", "rollback"),
-    )
-)
+RESERVED = frozenset(("watch", "score", "rollback"))
 """Kinds of later captains: accepted in files, noted by lint, their steps unknown."""
 
 

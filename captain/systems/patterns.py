@@ -23,16 +23,16 @@ def is_pattern(written: str) -> bool:
     return len(written) > 1 and written.startswith("/") and written.endswith("/")
 
 
-def chooser(written: str) -> Callable[[str], bool]:
+def chooser(written: str, *, ignore_case: bool = False) -> Callable[[str], bool]:
     """Whether a name is meant by `written`. Raises UsageError for a pattern that is none or could run away.
 
     Matching backtracks, so its time is bounded by what a pattern may hold: few repeats, none of them over a group.
-    A name of more than 128 characters matches no pattern.
+    A name of more than 128 characters matches no pattern. `ignore_case` is about patterns only.
     """
     if not is_pattern(written):
         return lambda name: name == written
     pattern = written[1:-1]
-    compiled = _compiled(pattern, _REPEATS, _CHOICES)
+    compiled = _compiled(pattern, _REPEATS, _CHOICES, re.IGNORECASE if ignore_case else 0)
     return lambda name: len(name) <= _LONGEST_NAME and compiled.search(name) is not None
 
 

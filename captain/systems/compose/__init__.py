@@ -1,0 +1,1 @@
+"""How to read compose files and what they say. No verdicts."""

@@ -1,0 +1,1 @@
+"""How to read a Dockerfile and what it says. No verdicts."""

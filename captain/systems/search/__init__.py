@@ -1,0 +1,1 @@
+"""How to look through the files of a repository within bounds. No verdicts."""

@@ -1,0 +1,1 @@
+"""How to read documents, and whether what they say is there. No verdicts."""
