@@ -104,7 +104,7 @@ def has(fields: Mapping[str, Any], name: str) -> bool:
 
 def plain_level(text: str) -> str | None:
     """The level a text names near its beginning."""
-    if match := _FIRST.match(text):
+    if match := _FIRST.match(text[:_WHERE_LEVELS_STAND]):
         return _SPELLINGS[match[1].lower()]
     for match in _LEVEL.finditer(text[:_WHERE_LEVELS_STAND]):
         word = match["boxed"] or match["given"] or match["log"] or match["plain"]
