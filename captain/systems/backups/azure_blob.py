@@ -21,7 +21,7 @@ _UNUSED = 11
 """Headers that a signature covers and that no request here has, from Content-Encoding to Range."""
 _SAS = re.compile(r"\??([A-Za-z0-9._~%:/+,=&-]+)")
 _BLOB = "EnumerationResults/Blobs/Blob"
-_GIVE = "give its identity the role Storage Blob Data Reader, or a SAS for reading and listing the container"
+_GIVE = "give captain's identity the role Storage Blob Data Reader, or a SAS for reading and listing the container"
 _HINTS = {
     "AuthenticationFailed": "check the key or the SAS, when it expires, and the clock of this machine",
     "AuthorizationFailure": "let the firewall of the storage account admit this machine",
