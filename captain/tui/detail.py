@@ -245,9 +245,9 @@ class Detail:
         seen = whole(actual(text, resolved), self.width - LABEL - wide - 2)
         if self.found.state == "measuring":
             # What held before may not hold now: nothing of it is loud, and nothing of it is green.
-            value = Content.assemble(cell(self._say(text, "muted"), wide), self._say(seen, "muted"))
+            value = Content.assemble(_column(self._say(text, "muted"), wide), self._say(seen, "muted"))
             return self._fact(label, value, self._say(mark.glyph, "dim"))
-        value = Content.assemble(cell(self._say(text), wide), self._say(seen, role))
+        value = Content.assemble(_column(self._say(text), wide), self._say(seen, role))
         return self._fact(label, value, self._say(mark.glyph, "wrong" if verdict == "fail" else mark.role))
 
     def _hold(self) -> Iterator[Content]:
@@ -410,6 +410,11 @@ def output_row(look: Look, width: int, line: Output, *, bright: bool) -> Content
     at = cell(look.say(took(line.at_ms // 1000 * 1000) if line.at_ms >= 1000 else "0 s", "dim"), LABEL - 1, right=True)
     role: Role = "plain" if bright else "muted"
     return cell(Content.assemble(at, "  ", look.say(line.text, role)), width)
+
+
+def _column(content: Content, width: int) -> Content:
+    """A column of `width` cells, of which the last two stay blank: it never touches the next one."""
+    return cell(cell(content, width - 2), width)
 
 
 def told(message: str, conditions: Collection[Mapping[str, Any]]) -> bool:
