@@ -199,8 +199,12 @@ class Detail:
                 yield self._fact("asked" if at == 0 else "", value)
             return
         if self.step.safety != "read":
-            what = "a drill: it changes what runs" if self.step.safety == "drill" else "more than reading"
-            yield self._fact("does", self._say(f"{what}; only a runs it", "warning"))
+            drill = self.step.safety == "drill"
+            label, what = ("is", "a drill: it changes what runs") if drill else ("does", "more than reading")
+            target = self.moment.view.target
+            allowed = self.step.safety in target.allow
+            how = "only the key a runs it" if allowed else f"not allowed in {target.environment}"
+            yield self._fact(label, self._say(f"{what}; {how}", "warning"))
             trial = self.moment.view.run.trials.get(self.step.id)
             if trial is not None and trial.end is None:
                 # Whoever finds it half done must see what there may be to put right.

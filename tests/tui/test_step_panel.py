@@ -34,7 +34,7 @@ async def test_a_body_stands_line_by_line_in_all_the_rows_that_are_free(
         await until(pilot, lambda: settled(app) and "check_0" in words(app))
         text = words(app)
         assert not app.screen.query_one("#step").show_vertical_scrollbar
-        assert "␊" not in text and 'body    {' in text and '  "check_0": "ok",' in text and " …" in text
+        assert "␊" not in text and "body    {" in text and '  "check_0": "ok",' in text and " …" in text
         assert f'"check_{last}"' in text, text
         await pilot.press("2")
         # With the focus here all of it can be scrolled.
