@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from captain.tui.detail import Detail, told, without
+from captain.tui.detail import Detail
+from captain.tui.detail_pieces import told, without
 from captain.tui.moment import Live, moment
 from captain.tui.present import Look
 from tests.tui.dialog_world import Story, drilled
