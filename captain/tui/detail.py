@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from textual.content import Content
 
-from captain.events import Output
 from captain.measurement import Verdict
 from captain.run import Attempt
 from captain.run.status import Status
 from captain.safe import safe
+from captain.tui.detail_pieces import LABEL, actual, column, output_head, output_row, told, without
 from captain.tui.moment import Moment
 from captain.tui.present import (
     Look,
     Role,
     age,
     cell,
-    count,
     join,
     running_clock,
     span_of,
@@ -34,12 +33,9 @@ from captain.tui.present import (
 if TYPE_CHECKING:
     from captain.checklist import Step
 
-LABEL = 8
 EXPECT = 32
 BRIGHT = 4
 """Newest lines of output that are not muted."""
-
-
 MOST = 200
 """Rows of a body, where there is room to scroll."""
 
@@ -199,8 +195,12 @@ class Detail:
                 yield self._fact("asked" if at == 0 else "", value)
             return
         if self.step.safety != "read":
-            what = "a drill: it changes what runs" if self.step.safety == "drill" else "more than reading"
-            yield self._fact("does", self._say(f"{what}; only a runs it", "warning"))
+            drill = self.step.safety == "drill"
+            label, what = ("is", "a drill: it changes what runs") if drill else ("does", "more than reading")
+            target = self.moment.view.target
+            allowed = self.step.safety in target.allow
+            how = "only the key a runs it" if allowed else f"not allowed in {target.environment}"
+            yield self._fact(label, self._say(f"{what}; {how}", "warning"))
             trial = self.moment.view.run.trials.get(self.step.id)
             if trial is not None and trial.end is None:
                 # Whoever finds it half done must see what there may be to put right.
@@ -245,9 +245,9 @@ class Detail:
         seen = whole(actual(text, resolved), self.width - LABEL - wide - 2)
         if self.found.state == "measuring":
             # What held before may not hold now: nothing of it is loud, and nothing of it is green.
-            value = Content.assemble(cell(self._say(text, "muted"), wide), self._say(seen, "muted"))
+            value = Content.assemble(column(self._say(text, "muted"), wide), self._say(seen, "muted"))
             return self._fact(label, value, self._say(mark.glyph, "dim"))
-        value = Content.assemble(cell(self._say(text), wide), self._say(seen, role))
+        value = Content.assemble(column(self._say(text), wide), self._say(seen, role))
         return self._fact(label, value, self._say(mark.glyph, "wrong" if verdict == "fail" else mark.role))
 
     def _hold(self) -> Iterator[Content]:
@@ -396,41 +396,3 @@ class Detail:
         shown = list(lines) if room is None else list(lines)[-max(1, room) :]
         for at, line in enumerate(shown):
             yield output_row(self.look, self.width, line, bright=at >= len(shown) - BRIGHT)
-
-
-def output_head(look: Look, width: int, printed: int, *, live: bool) -> Content:
-    """The rule above output."""
-    right = look.say(f" {'live' if live else 'ended'} · {count(printed, 'line')}", "muted")
-    rule = "─" * max(0, width - LABEL - right.cell_length)
-    return Content.assemble(cell(look.say("output", "muted"), LABEL), look.say(rule, "dim"), right)
-
-
-def output_row(look: Look, width: int, line: Output, *, bright: bool) -> Content:
-    """One line of output with the time since the start."""
-    at = cell(look.say(took(line.at_ms // 1000 * 1000) if line.at_ms >= 1000 else "0 s", "dim"), LABEL - 1, right=True)
-    role: Role = "plain" if bright else "muted"
-    return cell(Content.assemble(at, "  ", look.say(line.text, role)), width)
-
-
-def told(message: str, conditions: Collection[Mapping[str, Any]]) -> bool:
-    """Whether a message says nothing that the rows of these conditions do not say."""
-    known = {str(one["resolved"]) for one in conditions}
-    known |= {f"{one['expect']}: {one['resolved']}" for one in conditions}
-    known |= {f"{one['expect']} is false" for one in conditions}
-    for piece in sorted(filter(None, known), key=len, reverse=True):
-        message = message.replace(piece, "")
-    return not message.strip(" ,;")
-
-
-def without(message: str, questions: Collection[str]) -> str:
-    """A message without the questions that it begins its causes with: in a narrow row the cause must be seen."""
-    for question in sorted(filter(None, questions), key=len, reverse=True):
-        message = message.replace(f"{question}: ", "")
-    return message
-
-
-def actual(expect: str, resolved: str) -> str:
-    """The value alone where the resolved text repeats one name: `latency = 812 ms` is `812 ms`."""
-    name, sign, value = resolved.partition(" = ")
-    alone = sign and "," not in resolved and expect.startswith(name)
-    return value if alone else resolved

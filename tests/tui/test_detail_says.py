@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
-from captain.tui.detail import told, without
+from captain.tui.detail import Detail
+from captain.tui.detail_pieces import told, without
+from captain.tui.moment import Live, moment
+from captain.tui.present import Look
+from tests.tui.dialog_world import Story, drilled
 
 CONDITIONS = (
     {"expect": "status == 200", "resolved": "status = 500", "verdict": "fail"},
@@ -43,3 +49,16 @@ SQL = "sql ferry at 127.0.0.1:5432: select count(*) from jobs where state = 'dea
 )
 def test_the_cause_stands_first_where_the_question_has_a_row_of_its_own(message: str, said: str) -> None:
     assert without(message, (SQL, "")) == said
+
+
+def test_a_drill_says_where_it_may_not_be_run() -> None:
+    known = drilled()
+    for target, said in (
+        (known, "is      a drill: it changes what runs; only the key a runs it"),
+        (replace(known, allow=()), "is      a drill: it changes what runs; not allowed in production"),
+    ):
+        found = moment(Story(target).view(), Live())
+        at = found.view.step("auto-restart")
+        assert at is not None
+        rows = [row.plain for row in Detail(Look(), found, at[1], 74, tight=True, seen=None).rows()]
+        assert any(row.startswith(said) for row in rows), rows

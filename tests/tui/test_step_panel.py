@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.tui.snapshots import until, words
+from tests.tui.test_asked_again import at, detail
 from tests.tui.test_run_pictures import on_step, settled
 from tests.tui.walk import Walk, app_of
 
@@ -38,6 +39,15 @@ async def test_a_body_stands_line_by_line_in_all_the_rows_that_are_free(
         await pilot.press("2")
         # With the focus here all of it can be scrolled.
         await until(pilot, lambda: app.screen.query_one("#step").show_vertical_scrollbar)
+
+
+@pytest.mark.parametrize("length", [30, 34, 35, 36, 37, 38, 39, 40, 51])
+def test_a_long_condition_never_touches_what_was_seen(walk: Walk, length: int) -> None:
+    long = "dead_recent == 0 && dead_older == 0 && workers >= 3"
+    walk.looking().result("version", "unknown", "", conditions=[(long[:length], "unknown", "broker = ?")])
+    for width in (60, 70, 76):
+        rows = [row.plain for row in detail(at(walk), "version", width).rows()]
+        assert any("  broker = ?" in row for row in rows), rows
 
 
 @pytest.mark.parametrize("size", [(80, 24), (120, 40)])

@@ -32,7 +32,7 @@ async def test_a_drill_is_run_by_its_own_key_and_confirmed(shop: Shop) -> None:
     app = app_over(shop, "1.5.0")
     async with app.run_test(size=(120, 40)) as pilot:
         await until(pilot, lambda: "Stirred" in words(app))
-        assert "a drill: it changes what runs; only a runs it" in words(app)
+        assert "is      a drill: it changes what runs; only the key a runs it" in words(app)
         await pilot.press("enter")
         await until(pilot, lambda: "drill: it runs only by itself" in words(app))
         await pilot.press("m")

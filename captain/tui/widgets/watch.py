@@ -5,7 +5,7 @@ from __future__ import annotations
 from textual.content import Content
 from textual.widget import Widget
 
-from captain.tui.detail import output_row
+from captain.tui.detail_pieces import output_row
 from captain.tui.moment import Moment
 from captain.tui.present import Look, lines, running_clock, spread
 
