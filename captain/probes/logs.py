@@ -23,7 +23,7 @@ from captain.systems.lines.figures import Question, figures
 from captain.systems.lines.files import MOST, Piece, newest_lines, read_files
 from captain.systems.lines.records import Record
 from captain.systems.lines.secrets import Redactor
-from captain.systems.patterns import chooser
+from captain.systems.patterns import chooser, is_pattern
 
 _MARGIN = 0.85
 """Share of the attempt's time it may take, so that its own error comes before the attempt's end."""
@@ -53,13 +53,9 @@ def _choice(value: str) -> str:
 
 def _known(value: str) -> str:
     """A text or pattern that not everything matches: nothing would be an error any more."""
-    if not value.strip() or (_is_pattern(value) and chooser(_choice(value))("")):
+    if not value.strip() or (is_pattern(value) and chooser(_choice(value))("")):
         raise wrong("would ignore everything")
     return value
-
-
-def _is_pattern(written: str) -> bool:
-    return len(written) > 1 and written.startswith("/") and written.endswith("/")
 
 
 Since = Annotated[
@@ -82,7 +78,7 @@ class LogsProbe(Probe):
     default_expect: ClassVar[tuple[str, ...]] = ("errors == 0", "tracebacks == 0")
     network: ClassVar[bool] = True
     errors: ClassVar[str] = (
-        "on_error decides (unknown): no container or file matches, the program failed; unknown: log or engine that "
+        "on_error decides (unknown): a container or file is not there, the program failed; unknown: log or engine that "
         "cannot be read, a log driver that gives nothing back, lines without a time"
     )
     example: ClassVar[str] = """\
@@ -250,8 +246,8 @@ expect: ['new_groups == 0', 'json_ratio >= 0.95', 'secrets_found == 0']"""
 
 def _ignoring(written: tuple[str, ...]) -> Callable[[Record], bool]:
     """Whether a record is meant by one of them."""
-    patterns = [chooser(one) for one in written if _is_pattern(one)]
-    texts = [one for one in written if not _is_pattern(one)]
+    patterns = [chooser(one) for one in written if is_pattern(one)]
+    texts = [one for one in written if not is_pattern(one)]
 
     def ignored(record: Record) -> bool:
         if not written:

@@ -18,13 +18,18 @@ _LONGEST_LINE = 1000
 _TOKEN = re.compile(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|\{\d*,?\d*\}|\(\?:|.", re.DOTALL)
 
 
+def is_pattern(written: str) -> bool:
+    """Whether it is written `/regex/`."""
+    return len(written) > 1 and written.startswith("/") and written.endswith("/")
+
+
 def chooser(written: str) -> Callable[[str], bool]:
     """Whether a name is meant by `written`. Raises UsageError for a pattern that is none or could run away.
 
     Matching backtracks, so its time is bounded by what a pattern may hold: few repeats, none of them over a group.
     A name of more than 128 characters matches no pattern.
     """
-    if not (len(written) > 1 and written.startswith("/") and written.endswith("/")):
+    if not is_pattern(written):
         return lambda name: name == written
     pattern = written[1:-1]
     compiled = _compiled(pattern, _REPEATS, _CHOICES)

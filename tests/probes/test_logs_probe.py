@@ -377,6 +377,13 @@ async def test_containers_that_are_not_there_are_unknown(docker_box: Box) -> Non
     assert caught.value.fault == "unclear"
 
 
+async def test_the_silence_of_a_container_that_is_not_there_is_no_health(docker_box: Box) -> None:
+    web, worker = talks(docker_box, "web", "echo fine"), docker_box.name("worker")
+    with pytest.raises(ProbeError, match=f"no container of {worker}") as caught:
+        await of_containers(docker_box, web, worker)
+    assert caught.value.fault == "unclear"
+
+
 LISTED = json.dumps([{"Id": "a" * 64, "Names": ["/web"], "Labels": {}, "State": "running"}]).encode()
 DOCUMENT = json.dumps({"Id": "a" * 64, "Name": "/web", "Config": {"Tty": False}}).encode()
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from captain.errors import ProbeError
+from captain.safe import safe
 from captain.systems.docker import containers as told
 from captain.systems.docker.look import Selection, chosen
 from captain.systems.docker.reader import Reader
@@ -47,6 +48,9 @@ def read_containers(
     meant, notes = chosen(selection, engine.containers())
     if not meant:
         raise ProbeError("logs: no container matches", fault="unclear", hint="check names, services and project")
+    if unmet := selection.unmet(meant):
+        absent = ", ".join(safe(name, 60) for name in unmet[:10])
+        raise ProbeError(f"logs: no container of {absent}", fault="unclear", hint="check names, services and project")
     if len(meant) > CONTAINERS:
         raise ProbeError(f"logs: {len(meant)} containers match, at most {CONTAINERS} are read", hint="say which")
     found = Containers(notes=notes, now=told.moment((engine.info() or {}).get("SystemTime")))
