@@ -40,7 +40,8 @@ class DockerProbe(Probe):
     """Do the containers run, and are they healthy, limited, restarted, unprivileged and isolated?
 
     Asks with GET only, so a read-only proxy before the engine is enough. Where fewer than `min_matches` containers
-    match, only `matched` is observed: nothing passes on containers that are not there.
+    match, or a name or service given has none, only `matched` is observed: nothing passes on containers that are not
+    there.
 
     `restart_count_delta` is known once this run began to deploy. The engine keeps one count for a container's whole
     life, so of a container that is older than the deploy and was started again since, all its restarts are taken;

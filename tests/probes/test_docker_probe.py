@@ -19,6 +19,7 @@ from captain.measurement import Measurement, Value
 from captain.probes import Context
 from captain.probes.docker import DockerProbe
 from tests.docker_engine import Box
+from tests.probe_context import holds
 from tests.relay import answering, relay_to, silent, tcp_server, unix_server
 from tests.requirements import need
 
@@ -283,6 +284,25 @@ async def test_fewer_containers_than_asked_for_is_all_that_is_told(docker_box: B
     assert result.notes == (f"1 of at least 2 containers matched: {docker_box.name('one')}",)
     nothing = await ask(docker_box.engine.host, names=(docker_box.name("none"),))
     assert nothing.observed == {"matched": 0}
+
+
+async def test_two_backends_are_no_worker(docker_box: Box) -> None:
+    """Every name and service that is given must have a container, whatever the others have."""
+    project = docker_box.prefix
+    compose = {"com.docker.compose.project": project, "com.docker.compose.service": "backend"}
+    docker_box.start("backend-1", Labels=compose)
+    docker_box.start("backend-2", Labels=compose)
+    services = await ask(docker_box.engine.host, project=project, services=("backend", "worker"), min_matches="2")
+    assert (services.observed, services.notes) == ({"matched": 2}, ("no container of worker",))
+    one, two = docker_box.name("backend-1"), docker_box.name("worker-1")
+    names = await ask(docker_box.engine.host, names=(one, two))
+    assert (names.observed, names.notes) == ({"matched": 1}, (f"no container of {two}",))
+    assert holds(DockerProbe, services) is None and holds(DockerProbe, names) is None
+    pattern = await ask(docker_box.engine.host, project=project, names=(one, "/worker/"))
+    assert pattern.observed["running"] == 1, "a pattern may match nothing"
+    docker_box.create("worker", Labels={**compose, "com.docker.compose.service": "worker"})
+    there = await ask(docker_box.engine.host, project=project, services=("backend", "worker"))
+    assert picked(dict(there.observed), "matched", "running") == {"matched": 3, "running": 2}
 
 
 async def test_ports_of_inner_roles_may_not_be_published(docker_box: Box) -> None:

@@ -64,6 +64,9 @@ class Counts:
         names = ", ".join(safe(told.name_of(document), 60) for document in self._documents[:10]) or "none"
         if len(self._seen) < self._min_matches:
             self.notes.append(f"{len(self._seen)} of at least {self._min_matches} containers matched: {names}")
+        if unmet := self._look.unmet:
+            self.notes.append(f"no container of {', '.join(safe(name, 60) for name in unmet[:10])}")
+        if unmet or len(self._seen) < self._min_matches:
             return {"matched": len(self._seen)}
         observed: dict[str, Value] = {"matched": len(self._seen)}
         if len(self.items) <= _ITEMS:

@@ -15,7 +15,7 @@ from captain.systems.docker.passwd import MOST, PATH, Users
 from captain.systems.docker.reader import Document, Reader, pinned
 from captain.systems.docker.restarts import ended_task
 from captain.systems.docker.side import side_by_side
-from captain.systems.patterns import chooser
+from captain.systems.patterns import chooser, is_pattern
 
 
 @dataclass(frozen=True)
@@ -30,9 +30,7 @@ class Selection:
 
     def chooses(self, listed: Document) -> bool:
         """Whether a container, as the engine lists it, is meant. One named exactly always is."""
-        names = [str(name).removeprefix("/") for name in listed.get("Names") or []]
-        # A link gives a container a second name, of the form /other/alias.
-        names = [name for name in names if "/" not in name] or names
+        names = _names(listed)
         labels = listed.get("Labels") or {}
         services = told.service_names(labels)
         named = any(name in self.names for name in names)
@@ -44,6 +42,16 @@ class Selection:
             and not _any(self.exclude, [*names, *services])
             and (named or not told.left_over(names[0] if names else "", labels, str(listed.get("State") or "")))
         )
+
+    def unmet(self, found: Sequence[Document]) -> list[str]:
+        """The names and services that none of these containers is of: another one in their place says nothing."""
+        names = {name for one in found for name in _names(one)}
+        services = {name for one in found for name in told.service_names(one.get("Labels") or {})}
+        exact = [name for name in self.names if not is_pattern(name)]
+        return [
+            *(name for name in exact if name not in names),
+            *(name for name in self.services if name not in services),
+        ]
 
 
 @dataclass(frozen=True)
@@ -102,6 +110,8 @@ class Look:
     """Whether Swarm keeps nothing of tasks that ended."""
     notes: tuple[str, ...] = ()
     """What the selection left open."""
+    unmet: tuple[str, ...] = ()
+    """Names and services of the selection without a container."""
 
 
 def chosen(selection: Selection, everything: Sequence[Document]) -> tuple[list[Document], list[str]]:
@@ -124,13 +134,14 @@ def chosen(selection: Selection, everything: Sequence[Document]) -> tuple[list[D
 def look(engine: Reader, selection: Selection, depth: Depth = _SHALLOW) -> Look:
     """Ask about every container meant. One that is gone before it was asked about is not among them."""
     info = engine.info()
-    seen, images = [], dict[str, Any]()
+    seen, there, images = [], list[Document](), dict[str, Any]()
     everything = engine.containers()
     meant, notes = chosen(selection, everything)
     for listed in meant:
         document = engine.container(str(listed["Id"]))
         if document is None:
             continue
+        there.append(listed)
         image = str(document.get("Image") or "")
         if image not in images:
             images[image] = engine.image(image)
@@ -149,6 +160,7 @@ def look(engine: Reader, selection: Selection, depth: Depth = _SHALLOW) -> Look:
         tuple(listed for listed in everything if ended_task(listed)),
         told.part(info or {}, "Swarm", "Cluster", "Spec", "Orchestration").get("TaskHistoryRetentionLimit") == 0,
         tuple(notes),
+        tuple(selection.unmet(there)),
     )
 
 
@@ -162,6 +174,12 @@ def _asked(engine: Reader, seen: Seen, depth: Depth) -> Seen:
         changes=engine.changes(ref) if depth.changes else None,
         users=None if users is None else Users(users.decode("utf-8", "replace")),
     )
+
+
+def _names(listed: Document) -> list[str]:
+    names = [str(name).removeprefix("/") for name in listed.get("Names") or []]
+    # A link gives a container a second name, of the form /other/alias.
+    return [name for name in names if "/" not in name] or names
 
 
 def _any(written: Sequence[str], names: Sequence[str]) -> bool:

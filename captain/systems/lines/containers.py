@@ -10,10 +10,9 @@ from captain.errors import ProbeError
 from captain.safe import safe
 from captain.systems.docker import containers as told
 from captain.systems.docker.look import Selection, chosen
-from captain.systems.docker.reader import Document, Reader
+from captain.systems.docker.reader import Reader
 from captain.systems.lines.files import Piece
 from captain.systems.lines.lines import Line
-from captain.systems.patterns import is_pattern
 
 MOST = 8 * 1024 * 1024
 """Bytes of all containers together."""
@@ -50,7 +49,7 @@ def read_containers(
     meant, notes = chosen(selection, engine.containers())
     if not meant:
         raise ProbeError("logs: no container matches", fault="unclear", hint="check names, services and project")
-    if gone := _without(selection, meant):
+    if gone := selection.unmet(meant):
         shown = ", ".join(safe(name, 100) for name in gone[:_SHOWN])
         raise ProbeError(f"logs: no container is {shown}", fault="unclear", hint="is it running? check names, services")
     if len(meant) > CONTAINERS:
@@ -62,14 +61,6 @@ def read_containers(
         name = str((one.get("Names") or ["?"])[0]).removeprefix("/")
         found.pieces.append(_lines(engine, str(one["Id"]), name, tail, since, MOST // len(meant)))
     return found
-
-
-def _without(selection: Selection, meant: list[Document]) -> list[str]:
-    """Exact names and services that none of the containers is called by."""
-    names = {str(name).removeprefix("/") for one in meant for name in one.get("Names") or []}
-    services = {name for one in meant for name in told.service_names(one.get("Labels") or {})}
-    exact = [name for name in selection.names if not is_pattern(name)]
-    return [*(one for one in exact if one not in names), *(one for one in selection.services if one not in services)]
 
 
 def skew(engine_now: datetime | None, now: datetime) -> timedelta:
