@@ -16,7 +16,7 @@ from pydantic import AfterValidator, Field, model_validator
 from captain.effects import Program
 from captain.errors import ProbeError
 from captain.fields import Bool, Duration, EnvName, Run, Text, wrong
-from captain.http import refused_url
+from captain.http.keys import BaseUrl
 from captain.measurement import Measurement, Value
 from captain.probes import TEXT, Context, Probe, Safety, probe
 from captain.safe import safe
@@ -57,14 +57,6 @@ _URLS = {"s3": "s3://", "gcs": "gs://"}
 def _pattern(value: str) -> str:
     if "**" in value or "\0" in value:
         raise wrong("takes * ? [ ] within one part of the path; ** is not known here")
-    return value
-
-
-def _endpoint(value: str) -> str:
-    if "${{" not in value and (refused := refused_url(value)) is not None:
-        raise wrong(refused)
-    if "?" in value or "#" in value:
-        raise wrong("is not the address of a server: what stands after ? or # does not belong there")
     return value
 
 
@@ -134,7 +126,7 @@ expect: ['valid', 'newest_age <= duration("26h")', 'size_ratio >= 0.5 && size_ra
     """s3, gcs, azure: BUCKET/KEY-PREFIX, CONTAINER/KEY-PREFIX; a folder ends with /, as `shop/pg/`."""
     pattern: Text | None = None
     """Only backups whose last part of the name fits, as `*.dump`."""
-    endpoint: Annotated[Text, AfterValidator(_endpoint)] | None = None
+    endpoint: BaseUrl | None = None
     """s3, gcs, azure: the URL of the server, default Amazon's in the region, Google's, the account's."""
     region: Text = "us-east-1"
     """s3: the region the bucket lies in."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self, TypedDict
@@ -15,7 +15,7 @@ from captain.errors import CaptainError, ProbeError
 from captain.fields import Holds, Text, wrong
 from captain.measurement import Measurement, Safety, Value
 from captain.probes import TEXT, Context, Probe, Probes, Seen, Sights, probe
-from captain.systems.moves import EVERY, STEADY, WITHIN, Move, brief, perform
+from captain.systems.moves import EVERY, STEADY, WITHIN, Move, Sight, brief, perform, to_the_end
 
 if TYPE_CHECKING:
     from captain.systems.docker.comeback import Running
@@ -148,20 +148,6 @@ expect: [ok, 'recovery <= duration("30s")']"""
         return await _Experiment(self, ctx, total - kept, kept).measurement()
 
 
-@dataclass(frozen=True)
-class _Sight:
-    """What one look at an `until` came to."""
-
-    truth: bool | None
-    said: str
-    failed: bool
-    """Whether the product failed a probe."""
-    before: bool = False
-    """Whether it held before anything was done."""
-    stands: list[Mapping[str, int]] = field(default_factory=list)
-    """Of each thing that was made to crash: its containers and how often each was restarted."""
-
-
 @dataclass
 class _Experiment:
     """One run of a drill."""
@@ -196,7 +182,7 @@ class _Experiment:
             why = ProbeError(f"{self.at}: the step's time of {brief(self.ctx.timeout)} is over", hint="give it timeout")
         except asyncio.CancelledError:
             why = ProbeError(f"{self.at}: broken off")
-        problem = await _to_the_end(self._clean())
+        problem = await to_the_end(self._clean())
         if why is not None:
             raise ProbeError(f"{why.message}; {self._left(problem)}", fault=why.fault, hint=why.hint) from why
         self.observed |= {"cleaned_up": problem is None, "timeline": list(self.timeline)}
@@ -352,7 +338,7 @@ class _Experiment:
         self.notes.append(f"{self.at}: came true and {what}")
         self._note(f"came true and {what}")
 
-    async def _sight(self, move: Move, before: Sights, most: timedelta, steady: timedelta) -> _Sight:
+    async def _sight(self, move: Move, before: Sights, most: timedelta, steady: timedelta) -> Sight:
         """One look at an `until`, and at what was made to crash where it must stay true."""
         around = self.ctx.around
         assert around is not None and move.until is not None
@@ -362,15 +348,15 @@ class _Experiment:
         missing = "; ".join(one.error.message for one in errors if one.error is not None)
         failed = any(one.failed for one in errors)
         if held.truth is not True:
-            return _Sight(held.truth, held.said if held.truth is False else missing or held.said, failed)
+            return Sight(held.truth, held.said if held.truth is False else missing or held.said, failed)
         held_before = around.holds(move.until, before, before).truth is True
         try:
             stands = await self._stand() if steady else []
         except ProbeError as error:
-            return _Sight(None, error.message, False)
+            return Sight(None, error.message, False)
         if sick := [one.name for one in stands if one.unhealthy]:
-            return _Sight(False, f"{', '.join(sick)} is unhealthy", False)
-        return _Sight(True, held.said, False, held_before, [one.restarts for one in stands])
+            return Sight(False, f"{', '.join(sick)} is unhealthy", False)
+        return Sight(True, held.said, False, held_before, [one.restarts for one in stands])
 
     async def _stand(self) -> list[Running]:
         """What now runs of all that was made to crash."""
@@ -399,15 +385,3 @@ class _Experiment:
                 problems.append(f"{move.says()}: {said}")
                 self._note(f"did not work: {said}")
         return "; ".join(problems) or None
-
-
-async def _to_the_end(work: Awaitable[str | None]) -> str | None:
-    """The result of bounded work, whoever wants to break it off meanwhile."""
-    task = asyncio.ensure_future(work)
-    while not task.done():
-        try:
-            await asyncio.shield(task)
-        except asyncio.CancelledError:
-            if task.cancelled():
-                raise
-    return task.result()

@@ -5,8 +5,10 @@ What did not work is a ProbeError.
 
 from __future__ import annotations
 
+import asyncio
 import shlex
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
+from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Literal
@@ -164,3 +166,29 @@ def _well(ended: Finished, timeout: timedelta, where: str, *, left: bool) -> str
 def brief(value: timedelta) -> str:
     """`30s`, `0.5s`."""
     return f"{value.total_seconds():g}s"
+
+
+@dataclass(frozen=True)
+class Sight:
+    """What one look at an `until` came to."""
+
+    truth: bool | None
+    said: str
+    failed: bool
+    """Whether the product failed a probe."""
+    before: bool = False
+    """Whether it held before anything was done."""
+    stands: list[Mapping[str, int]] = field(default_factory=list)
+    """Of each thing that was made to crash: its containers and how often each was restarted."""
+
+
+async def to_the_end(work: Awaitable[str | None]) -> str | None:
+    """The result of bounded work, whoever wants to break it off meanwhile."""
+    task = asyncio.ensure_future(work)
+    while not task.done():
+        try:
+            await asyncio.shield(task)
+        except asyncio.CancelledError:
+            if task.cancelled():
+                raise
+    return task.result()
