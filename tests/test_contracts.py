@@ -76,7 +76,6 @@ def test_every_library_that_captain_imports_is_one_it_declares() -> None:
     modules = {
         "cel-expr-python": "cel_expr_python",
         "dnspython": "dns",
-        "dockerfile-parse": "dockerfile_parse",
         "gitpython": "git",
         "prometheus-client": "prometheus_client",
         "pyyaml": "yaml",

@@ -196,6 +196,38 @@ def report(world: Planted) -> str:
     return "report: { format: junit, path: junit.xml }"
 
 
+def compose(world: Planted) -> str:
+    (world.root / "compose.yml").write_text(
+        f"services:\n  web:\n    image: web\n    environment:\n      DB_PASSWORD: '{SECRET}'\n"
+        f"      DATABASE_URL: 'postgres://shop:{IN_URL}@db/shop'\n"
+    )
+    return "compose: { files: [compose.yml] }\nexpect: literal_secrets == 0"
+
+
+def dockerfile(world: Planted) -> str:
+    (world.root / "Dockerfile").write_text(f"FROM busybox\nENV DB_PASSWORD='{SECRET}'\nARG TOKEN={IN_URL}\n")
+    return "dockerfile: { path: Dockerfile }\nexpect: size(secret_envs) == 0"
+
+
+def ignore(world: Planted) -> str:
+    world.repository()
+    (world.root / ".env").write_text(f"TOKEN={SECRET}\n")
+    return "ignore: { mode: git }"
+
+
+def source(world: Planted) -> str:
+    world.repository()
+    (world.root / "settings.py").write_text(f"PASSWORD = '{SECRET}'  # {IN_URL}\n")
+    return (
+        "source: { globs: ['*.py'], tracked_only: false, patterns: [{ id: pw, regex: PASSWORD, expect: max, n: 0 }] }"
+    )
+
+
+def docs(world: Planted) -> str:
+    (world.root / "guide.md").write_text(f"# Guide {SECRET}\n\n[a](./{IN_URL})\n\nTODO {told()}\n")
+    return "docs: { paths: [guide.md], headings: [Rollback] }"
+
+
 CASES: dict[str, Callable[[Planted], str]] = {
     "backup": backup,
     "ci": lambda w: (
@@ -203,6 +235,11 @@ CASES: dict[str, Callable[[Planted], str]] = {
         "token_env: TOKEN }"
     ),
     "command": command,
+    "compose": compose,
+    "dockerfile": dockerfile,
+    "docs": docs,
+    "ignore": ignore,
+    "source": source,
     "dns": lambda w: f"dns: {{ name: '{'a' * 40}.invalid', server: 127.0.0.1, port: {w.says(told().encode())} }}",
     "docker": lambda w: engine(w, "docker: { HOST }"),
     "drill": drill,

@@ -70,7 +70,7 @@ def opened(asked: str, path: Path, deadline: float) -> Iterator[sqlite3.Connecti
             yield connection
         if way.still and _stamp(file) != before:
             raise ProbeError(
-                f"{asked}: the file was written while captain read it", fault="unclear", hint="ask once more"
+                f"{asked}: the file was written while it was read", fault="unclear", hint="ask once more"
             )
 
 
