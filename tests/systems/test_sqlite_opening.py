@@ -135,7 +135,7 @@ async def test_a_file_that_changes_while_it_is_read_as_still_is_no_answer(folder
         return len(db.ask("select 1").rows)
 
     asking = context().timeout
-    with pytest.raises(ProbeError, match="was written while captain read it"):
+    with pytest.raises(ProbeError, match="was written while it was read"):
         await ask_sqlite("sql", folder / "shop.db", work, blocking=in_a_thread, timeout=asking)
 
 
