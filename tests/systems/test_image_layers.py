@@ -16,7 +16,7 @@ import pytest
 from captain.systems.docker.image_layers import TOOLCHAIN, Layers, Scan, TooLarge
 from captain.systems.docker.tar_stream import Source, entries, gunzipped
 from captain.systems.globs import Glob
-from captain.systems.secret_names import SYNTHETIC, file_rule, secret_key, secret_value
+from captain.systems.secret_names import SYNTHETIC, FileRule, file_rule, secret_key, secret_value
 
 KEY = b"-----BEGIN RSA PRIVATE KEY-----\nMIIE\n"
 Files = dict[str, bytes | str | None]
@@ -131,12 +131,27 @@ def test_files_that_may_be_called_so_are_left_out_and_no_others() -> None:
         ("root/.netrc", b"machine x login y password z", "netrc"),
         ("root/.kube/config", b"token: abc", "kube-config"),
         ("app/store.p12", b"\x30\x82", "key-store"),
+        ("app/prod.env", b"# of production\nDEBUG=0\nexport DB_PASSWORD='$uperSecret1'\n", "env-file"),
+        ("app/prod.env", b"DATABASE_URL=postgres://app:hunter2@db/shop", "env-file"),
+        ("app/prod.env", b"DEBUG=0\nDB_PASSWORD=\nDB_PASSWORD_FILE=/run/secrets/db\n#API_TOKEN=x\n", None),
+        ("app/example.env", b"DB_PASSWORD=hunter2", None),
+        ("app/prod-sample.env", b"DB_PASSWORD=hunter2", None),
+        ("app/service-account.json", b'{"private_key": "-----BEGIN PRIVATE KEY-----\\nMII"}', "service-account"),
+        ("app/service-account.json", b'{"private_key": ""}', None),
+        ("app/package.json", b'{"name": "private_key"}', None),
     ],
 )
 def test_a_file_is_a_secret_by_its_name_and_where_it_takes_that_by_its_content(
     path: str, content: bytes, rule: str | None
 ) -> None:
     assert [hit.rule for hit in scan(old_layout(tar({path: content}))).hits] == ([rule] if rule else [])
+
+
+def test_a_hard_link_is_a_secret_by_its_name_only_where_that_says_enough() -> None:
+    assert (file_rule("app/.env") or FileRule("", bool, alone=False)).alone
+    for path in ("app/package.json", "app/prod.env"):
+        rule = file_rule(path)
+        assert rule is not None and not rule.alone
 
 
 def test_every_synthetic_name_meets_a_rule() -> None:

@@ -12,7 +12,8 @@ from typing import Any, Literal
 
 from captain.systems.docker import containers as told
 from captain.systems.docker.passwd import without_group
-from captain.systems.secret_names import secret_key, secret_value
+from captain.systems.secret_arguments import secret_arguments
+from captain.systems.secret_names import assigns_secret, secret_value
 
 Document = Mapping[str, Any]
 Basis = Literal["graphdriver", "unpacked", "history_sum", "content"]
@@ -42,11 +43,14 @@ def layer_digests(document: Document) -> list[str]:
 
 
 def env_secrets(document: Document) -> list[str]:
-    """Names of the variables that hold a secret, sorted. Labels are everybody's to read too."""
+    """Names of the variables that hold a secret, sorted. Labels are everybody's to read too.
+
+    Values are final: what the build made of a `$` it made already.
+    """
     config = told.part(document, "Config")
     pairs = [str(each).partition("=")[::2] for each in config.get("Env") or []]
     pairs += [(str(key), str(value)) for key, value in told.labels_of(document).items()]
-    return sorted({name for name, value in pairs if _secret(name, value)})[:_HITS]
+    return sorted({name for name, value in pairs if assigns_secret(name, value, final=True)})[:_HITS]
 
 
 def history_secrets(history: Sequence[Document], known: Sequence[str] = ()) -> list[str]:
@@ -64,9 +68,11 @@ def history_secrets(history: Sequence[Document], known: Sequence[str] = ()) -> l
             # A value may hold spaces, so what stands before the shell is read name by name.
             pairs += _arguments(given[: shell.start()] if shell else given)
         sets = bool(_SETS.match(command))
-        found |= {name for name, value in pairs if _secret(name, value) and not (sets and name in known)}
-        rule = secret_value(command)
-        if rule is not None and not any(secret_value(value) == rule for _, value in pairs):
+        hits = {name for name, value in pairs if assigns_secret(name, value, final=sets)}
+        found |= {name for name in hits if not (sets and name in known)}
+        found |= secret_arguments(command)
+        rule = secret_value(command, final=sets)
+        if rule is not None and not any(secret_value(value, final=sets) == rule for _, value in pairs):
             found.add(rule)
     return sorted(found)[:_HITS]
 
@@ -104,11 +110,6 @@ def _arguments(given: str) -> list[tuple[str, str]]:
     names = list(re.finditer(r"(?:^|\s)([A-Za-z_][A-Za-z0-9_]{0,127})=", given))
     ends = [match.start() for match in names[1:]] + [len(given)]
     return [(match[1], given[match.end() : end]) for match, end in zip(names, ends, strict=True)]
-
-
-def _secret(name: str, value: str) -> bool:
-    value = value.strip("\"' ")
-    return secret_key(name, value) or secret_value(value) is not None
 
 
 def _int(value: object) -> int:

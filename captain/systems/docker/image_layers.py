@@ -146,8 +146,8 @@ class Scan:
         rule = file_rule(entry.name) if entry.kind != "symlink" else None
         if rule is None or any(pattern.matches(entry.name) for pattern in self._allow):
             return
-        # The content of a hard link is somewhere else in its layer, so its name has to do.
-        if entry.kind == "hardlink" or rule.confirmed(entry.head(CONTENT)):
+        # The content of a hard link is somewhere else in its layer, so its name has to do where it can.
+        if rule.alone if entry.kind == "hardlink" else rule.confirmed(entry.head(CONTENT)):
             self._keep(layer, entry.name)
             layer.secrets[entry.name] = rule.id
 
