@@ -73,11 +73,14 @@ def connections(db: Postgres, question: Question) -> Findings:
         return found
     seen = db.ask(
         "select count(*) as used, count(*) filter (where datname = current_database()) as used_here,"
-        " count(*) filter (where state = 'active') as active, count(*) filter (where state = 'idle') as idle,"
-        " count(*) filter (where state like 'idle in transaction%') as idle_in_transaction,"
-        " count(*) filter (where wait_event_type = 'Lock') as waiting,"
-        " max(now() - xact_start) filter (where pid <> pg_backend_pid()) as longest_transaction"
-        " from pg_stat_activity where backend_type = 'client backend'"
+        " count(*) filter (where state = 'active' and not own) as active,"
+        " count(*) filter (where state = 'idle' and not own) as idle,"
+        " count(*) filter (where state like 'idle in transaction%' and not own) as idle_in_transaction,"
+        " count(*) filter (where wait_event_type = 'Lock' and not own) as waiting,"
+        " max(now() - xact_start) filter (where not own) as longest_transaction"
+        # What captain's other steps hold open at this moment is not the product's.
+        " from (select *, usename = session_user and application_name = 'captain' as own from pg_stat_activity) a"
+        " where backend_type = 'client backend'"
     ).first()
     found.observed.update(_known(seen))
     if usable > 0:

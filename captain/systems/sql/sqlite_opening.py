@@ -69,9 +69,7 @@ def opened(asked: str, path: Path, deadline: float) -> Iterator[sqlite3.Connecti
             connection.execute(f"pragma busy_timeout = {int(left * 1000)}")
             yield connection
         if way.still and _stamp(file) != before:
-            raise ProbeError(
-                f"{asked}: the file was written while it was read", fault="unclear", hint="ask once more"
-            )
+            raise ProbeError(f"{asked}: the file was written while it was read", fault="unclear", hint="ask once more")
 
 
 def _refuse_no_database(asked: str, file: int) -> None:
