@@ -10,7 +10,7 @@ from pydantic import Field
 from captain.checklist.base import Model, Phase, Severity
 from captain.checklist.signing import Gate
 from captain.checklist.steps import Retry, Step
-from captain.fields import Duration, Id, Name, Text
+from captain.fields import Bool, Duration, Id, Name, Text
 
 
 class Section(Model):
@@ -20,6 +20,8 @@ class Section(Model):
     title: Text
     phase: Phase | None = None
     gate: Gate = Field(default_factory=Gate)
+    scored: Bool = True
+    """Whether its steps count in the score; else they are shown with a number of their own."""
     watch: tuple[Mapping[str, Any], ...] = ()
     """Not measured by this captain yet."""
     steps: tuple[Step, ...] = ()

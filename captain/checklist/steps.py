@@ -92,7 +92,9 @@ class Step(Model):
     needs: Texts = ()
     """Steps of the same checklist that must have passed."""
     weight: Float = 1.0
-    """What it counts in a score. Not used by this captain yet."""
+    """What it counts in a score."""
+    affects: Texts = ()
+    """Makes the step a known gap: while it is open, none of these steps earns more than half."""
 
     asks: Mapping[str, Ask | Alias] = Field(default_factory=dict)
     """Probes by name; a single probe or alias stands under ""."""
