@@ -13,6 +13,7 @@ VERBS: dict[str, str] = {
     "abort": "Give a run up.",
     "note": "Write something down in a run.",
     "status": "What is open, and what to do next.",
+    "score": "What the readiness review comes to, and what is left to do.",
     "history": "The runs of the log, newest first.",
     "show": "Everything that happened in a run.",
     "export": "Write the log or one run as jsonl, csv or markdown.",

@@ -1,0 +1,154 @@
+"""captain score: what a readiness review comes to, as numbers that nobody typed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from captain.commands.shared.options import Common, settle
+from captain.commands.shared.out import as_json, format_option, json_option, line, put
+
+if TYPE_CHECKING:
+    from captain.commands.shared.ending import Ending
+    from captain.commands.shared.runs import Row
+    from captain.log.store import Log
+    from captain.score import Category, Decision, Item, Score
+
+_TONES = {"GO": "good", "GO WITH RISK": "warning", "NO-GO": "bad", "NO-GO: unverified": "warning"}
+_CODES = {"GO": 0, "GO WITH RISK": 0, "NO-GO": 1, "NO-GO: unverified": 3}
+_MARKS = {
+    "full": "✓",
+    "partial": "◐",
+    "waived": "≈",
+    "failed": "✗",
+    "unverified": "?",
+    "lapsed": "⌛",
+    "excused": "-",
+}
+
+
+@click.command("score")
+@click.argument("run", required=False)
+@format_option
+@json_option
+@click.pass_context
+def command(ctx: click.Context, run: str | None, form: str) -> int:
+    """Score RUN, or the newest review of this service. Exit 0 go, 1 no-go, 3 where too much is not verified."""
+    from captain.commands.shared.ending import headless
+    from captain.commands.shared.opening import open_log
+    from captain.commands.shared.runs import find, rows, service_here
+
+    common = settle(ctx)
+    log = open_log(common, read_only=True)
+    try:
+        known = rows(log)
+        row = find(known, run, None, checks=True) if run is not None else _newest(known, service_here(common))
+    except BaseException:
+        log.close()
+        raise
+    return headless(lambda ending: _score(common, log, row, form, ending))
+
+
+def _newest(known: list[Row], service: str | None) -> Row:
+    from captain.errors import UsageError
+
+    reviews = [one for one in known if one.start.data["kind"] == "standing" and one.start.data["service"] == service]
+    if not reviews:
+        raise UsageError(
+            "nothing was reviewed here yet", hint="captain check readiness -e ENV measures the review that init writes"
+        )
+    return reviews[0]
+
+
+async def _score(common: Common, log: Log, row: Row, form: str, ending: Ending) -> int:
+    from captain.commands.shared import pages
+    from captain.commands.shared.opening import engine_reading
+    from captain.score import decide, score
+
+    async with engine_reading(common, log, row, ending) as engine:
+        view = engine.view()
+        found = score(view)
+        decision = decide(found)
+        if form == "json":
+            put(as_json({"run": view.run.id, **document(found, decision)}))
+        else:
+            line((pages.head(view.run), "strong"))
+            _show(found, decision)
+    return _CODES[decision.word]
+
+
+def _show(found: Score, decision: Decision) -> None:
+    from captain.score import interval
+
+    line("")
+    width = max((len(one.title) for one in (*found.categories, *found.beside)), default=0)
+    for one in found.categories:
+        line("  ", _row(one, width), ("  many not applicable" if one.much_excused else "", "warning"))
+    for one in found.beside:
+        line("  ", (f"{_row(one, width)}  not counted", "quiet"))
+    if found.categories:
+        verified = round(float(found.coverage) * 100)
+        line("")
+        line(
+            (f"{interval(found.low, found.high)}  {found.label}", "strong"),
+            f"  (raw {float(found.raw):.1f} %, verified {verified} % of the weight)",
+        )
+    line((decision.word, _TONES[decision.word]))
+    for reason in decision.reasons:
+        line(f"  {reason}")
+    if remaining := [item for one in found.categories for item in one.open]:
+        line("")
+        line(("Remaining", "strong"))
+        for item in remaining:
+            gaps = f"  capped by {', '.join(item.gaps)}" if item.gaps else ""
+            line(f"  {_MARKS[item.credit]} {item.title}  {item.message}{gaps}")
+
+
+def _row(one: Category, width: int) -> str:
+    from captain.score import interval
+
+    filled = one.low // 10
+    bar = "█" * filled + "░" * (10 - filled)
+    return f"{one.title:<{width}}  {bar}  {interval(one.low, one.high):<9} {one.label}"
+
+
+def document(found: Score, decision: Decision) -> dict[str, Any]:
+    """The score as plain JSON values."""
+    return {
+        "percent": found.low,
+        "low": found.low,
+        "high": found.high,
+        "raw": round(float(found.raw), 2),
+        "label": found.label,
+        "coverage": round(float(found.coverage), 4),
+        "decision": decision.word,
+        "go": decision.go,
+        "reasons": list(decision.reasons),
+        "blockers": [item.step for item in found.blockers],
+        "gaps": [_plain(item) for item in found.gaps],
+        "sections": {one.id: _category(one) for one in found.categories},
+        "beside": {one.id: _category(one) for one in found.beside},
+    }
+
+
+def _category(one: Category) -> dict[str, Any]:
+    return {
+        "title": one.title,
+        "percent": one.low,
+        "low": one.low,
+        "high": one.high,
+        "label": one.label,
+        "items": [_plain(item) for item in one.items],
+    }
+
+
+def _plain(item: Item) -> dict[str, Any]:
+    return {
+        "step": item.step,
+        "credit": item.credit,
+        "weight": float(item.weight),
+        "blocker": item.blocker,
+        "gaps": list(item.gaps),
+        "message": item.message,
+    }

@@ -1,0 +1,66 @@
+"""captain score: computed from the newest review, whatever anybody would like it to be."""
+
+from __future__ import annotations
+
+from tests.commands.conftest import Captain
+from tests.shop import SERVICE, Shop
+
+REVIEW = """\
+checklist: readiness
+title: Readiness
+per: service
+sections:
+  - id: infrastructure
+    title: Infrastructure
+    steps:
+      - id: files
+        title: Files are there
+        file: {{ path: deploy.py }}
+      - id: notes
+        title: Notes are written
+        file: {{ path: notes.txt }}
+        severity: warning
+  - id: gaps
+    title: Gaps
+    scored: false
+    steps:
+      - id: gap.1
+        title: Load test
+        affects: [files]
+        severity: info
+        file: {{ path: load-test.txt }}
+"""
+
+
+def reviewed(shop: Shop) -> None:
+    service = SERVICE.replace(
+        "checklists: [checklists/deploy.yaml]", "checklists: [checklists/deploy.yaml, readiness.yaml]"
+    )
+    shop.write(service, (shop.root / "checklists" / "deploy.yaml").read_text().replace("{", "{{").replace("}", "}}"))
+    (shop.root / "readiness.yaml").write_text(REVIEW.format())
+
+
+def test_a_score_is_what_was_measured_and_a_gap_leaves_half(shop: Shop, captain_says: Captain) -> None:
+    reviewed(shop)
+    captain_says("check", "readiness", "-e", "staging")
+    said = captain_says("score")
+    assert said.code == 1, said.err
+    assert "Infrastructure  ██░░░░░░░░  25 %" in said.out
+    assert "NO-GO" in said.out and "Load test is open and nobody accepted the risk" in said.out
+    assert "◐" not in said.out.partition("Remaining")[0]
+    assert "Files are there" in said.out and "capped by gap.1" in said.out
+
+    (shop.root / "notes.txt").write_text("written")
+    (shop.root / "load-test.txt").write_text("done")
+    captain_says("check", "readiness", "-e", "staging", "--all")
+    done = captain_says("score", "--json")
+    assert done.code == 0, done.out
+    assert (done.json["percent"], done.json["decision"], done.json["coverage"]) == (100, "GO", 1.0)
+    assert done.json["sections"]["infrastructure"]["label"] == "Excellent"
+
+
+def test_where_nothing_was_reviewed_the_way_to_begin_is_said(shop: Shop, captain_says: Captain) -> None:
+    captain_says("check", "deploy", "-e", "staging", "--no-manual")
+    said = captain_says("score")
+    assert said.code == 2
+    assert "nothing was reviewed here yet" in said.err and "captain check readiness -e ENV" in said.err
