@@ -24,6 +24,7 @@ def check_rules(draft: Draft, world: World) -> None:
     _ids(draft, world)
     _phases(draft, world)
     _needs(draft, world)
+    _affected(draft, world)
     names(draft.node.get("params"), "param", world)
     for section in draft.sections:
         notes(section.node, ("watch",), world)
@@ -77,6 +78,18 @@ def _phases(draft: Draft, world: World) -> None:
                     hint="the order is pre, deploy, post",
                 )
             reached = max(reached, place)
+
+
+def _affected(draft: Draft, world: World) -> None:
+    """A gap that names nothing would cap nothing."""
+    ids = {step.id for step in draft.steps() if step.id}
+    for step in draft.steps():
+        holder = step.node.get("affects")
+        for entry in () if holder is None else holder.items or [holder]:
+            if entry.text is not None and (entry.text not in ids or entry.text == step.id):
+                why = "which is the gap itself" if entry.text == step.id else "which is no step of this checklist"
+                hint = nearest(entry.text, ids - {step.id})
+                world.problems.error(entry, f"affects {show(entry.text)}, {why}", hint=hint)
 
 
 def _needs(draft: Draft, world: World) -> None:
@@ -261,7 +274,7 @@ def _later(step: DraftStep, world: World) -> None:
         if holder is not None:
             note_unmeasured(holder, ask, world)
     notes(step.node, ("compare", "soak"), world)
-    notes(step.node, ("weight", "planned"), world, NOT_USED)
+    notes(step.node, ("planned",), world, NOT_USED)
     trigger = step.node.get("action", "trigger")
     if trigger is not None and trigger.parent is not None:
         message = "action trigger: not started by this captain yet"

@@ -81,6 +81,7 @@ READ = {
     "Section.id": "run/gates.py: section.id",
     "Section.title": "tui/widgets/checklist.py: section.title",
     "Section.phase": "run/allowed.py: section.phase",
+    "Section.scored": "score.py: one.scored",
     "Section.gate": "engine/gate.py: section.gate",
     "Section.watch": NOTED,
     "Section.steps": "run/gates.py: section.steps",
@@ -116,7 +117,8 @@ READ = {
     "Step.tier": "loader/building.py: step.tier",
     "Step.when": "engine/opening.py: step.when",
     "Step.needs": "engine/measure.py: step.needs",
-    "Step.weight": NOTED,
+    "Step.weight": "score.py: step.weight",
+    "Step.affects": "score.py: step.affects",
     "Step.asks": "engine/plans.py: step.asks",
     "Step.manual": "engine/people.py: step.manual",
     "Step.action": "engine/act.py: step.action",
@@ -155,7 +157,6 @@ NOTES = {
     ("checklists/deploy.yaml", "compare"): "compare: not measured by this captain yet",
     ("checklists/deploy.yaml", "soak"): "soak: not measured by this captain yet",
     ("checklists/deploy.yaml", "trigger"): "action trigger: not started by this captain yet",
-    ("checklists/deploy.yaml", "weight"): "weight: not used by this captain yet",
     ("checklists/deploy.yaml", "planned"): "planned: not used by this captain yet",
 }
 SERVICE = """\

@@ -47,6 +47,7 @@ def messages(found: list[Problem]) -> list[str]:
         ("probes: { release: { pinger: { url: x } } }, expect: 'x == 1'", "release means something else"),
         ("probes: { in: { pinger: { url: x } } }, expect: 'a == 1'", "in means something else"),
         ("why: nothing", "the step asks nothing"),
+        (f"{PROBE}, affects: [nowhere]", 'affects "nowhere", which is no step'),
         (f"{PROBE}, {MANUAL}", "pinger and manual stand side by side; a step has one"),
         (f"{PROBE}, rollback: {'{}'}", "pinger and rollback stand side by side; a step has one"),
         (f"{MANUAL}, expect: signed", "expect has no effect beside manual"),
