@@ -21,6 +21,17 @@ _PIPEFAIL = re.compile(r"^\s*set\s.*\bpipefail\b")
 _NEVER_FAILS = re.compile(r"--exit-zero\b|--soft-fail\b(?!-)|--exit-code[ =]['\"]?0\b")
 _TRIVY = re.compile(r"\btrivy\s+(?:-\S+\s+)*(?:image|i|fs|filesystem|config|conf|repo|repository|rootfs|sbom|vm|k8s)\b")
 _TRIVY_EXIT = re.compile(r"--exit-code[ =]['\"]?[1-9]")
+_BEFORE = re.compile(
+    r"\s*(?:cd\s+\S+\s*&&\s*)*(?:[A-Za-z_]\w*=\S*\s+)*"
+    r"(?:(?:exec|time|sudo|env|make|nox|tox|npx|python[0-9.]*|npm|yarn|pnpm|bun|uv|poetry|pipenv|hatch|pdm|rye|docker|bundle|"
+    r"run|exec|test|compose|-m|-s|-e|-T|--|[./\w-]*/)(?:\s+|(?<=/)))*"
+)
+"""What may stand before a command that is then run, and ends its line's script when it fails."""
+_UNCLEAR = re.compile(
+    r"^\s*(?:if|elif|while|until|!|trap|function|case|for)\b|^\s*!|[^&]&\s*$|`|<<|\bset\s+\+|\btrap\b"
+    r"|--(?:version|collect-only|help|dry-run)\b"
+)
+"""Where it takes a shell to say whether a failure ends the script, or whether anything is run at all."""
 _SAYS = re.compile(r"^\s*(?:echo|printf)\b")
 
 
@@ -98,6 +109,11 @@ def swallowed(line: Line, start: int, env: Mapping[str, str], *, pipefail: bool,
         return "set-e"
     if whole:
         return None
+    otherwise = rest.find("||")
+    if otherwise >= 0 and not _FAILS_AFTER_ALL.search(rest, otherwise):
+        return "unclear"
+    if not _BEFORE.fullmatch(line.bare[:start]) or _UNCLEAR.search(line.bare):
+        return "unclear"
     if _PIPE.search(rest) and not (pipefail or line.pipefail):
         return "pipe"
     if "&&" in rest and not line.last and not re.search(r"\|\||;\s*then", rest):
