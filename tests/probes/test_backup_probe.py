@@ -389,7 +389,7 @@ async def test_a_program_that_says_there_is_none_is_believed(tmp_path: Path) -> 
         ({"path": "/srv/**/x"}, r"\*\* is not known here"),
         ({"source": "s3", "prefix": "/pg"}, "begins with the name of a bucket"),
         ({"source": "s3", "prefix": "shop", "endpoint": "https://u:p@x"}, "holds a user or password"),
-        ({"source": "s3", "prefix": "shop", "endpoint": "https://x/?a=b"}, "not the address of a server"),
+        ({"source": "s3", "prefix": "shop", "endpoint": "https://x/?a=b"}, "not the address of an API"),
         ({"source": "command", "run": ["x"], "verify": "read"}, "never read"),
         ({"path": "x", "verify": "restore"}, "needs `scratch_dsn_env`"),
         ({"path": "x", "verify": "restore", "scratch_dsn_env": "S", "engine": "mysql"}, "only dumps of PostgreSQL"),
