@@ -42,12 +42,16 @@ class WorkflowProbe(Probe):
     """Does CI run this step, and does its failure stop anything?
 
     Reads the files of GitHub Actions and GitLab CI in the repository and runs nothing. `step` and `uses` choose the
-    steps that are meant, every step where neither is given. A step is a soft failure where it may fail and nothing
-    comes of it: `|| true`, continue-on-error, allow_failure, a pipe without pipefail, a trivy whose exit code stays 0.
+    steps that are meant, every step where neither is given. `step` is looked for in what a script runs, behind npx,
+    `uv run`, `python -m`, docker or make too, and not in what it installs, reads or prints. A step is a soft failure
+    where it may fail and nothing comes of it: `|| true`, `if pytest`, `pytest &`, continue-on-error, allow_failure, a
+    pipe without pipefail, a shell without -e, a trivy whose exit code stays 0; and where that cannot be told. Where
+    none is chosen, only steps that surely cannot fail count.
 
     Followed: reusable workflows and composite actions of this repository, local includes, extends, YAML anchors and
-    !reference. Not followed, and noted: what lies in another repository. Steps and jobs behind `if: false` and
-    workflows that nothing starts do not count; any other `if`, rule or filter by branch and path is taken to hold.
+    !reference. Not followed, and noted: what lies in another repository. Steps and jobs behind `if: false`, jobs whose
+    rules all say never and workflows that nothing starts do not count; any other `if`, in a file or a script, any
+    rule or filter by branch and path is taken to hold.
     """
 
     default_expect: ClassVar[tuple[str, ...]] = ("found > 0", "soft_failures == 0")
@@ -69,7 +73,7 @@ expect: ['found > 0', 'gating']"""
     )
     """Files below the top of the repository; `*` within a name, `**` for any folders."""
     step: Annotated[Text, AfterValidator(_pattern)] | None = None
-    """What one line of a script must match, a regex without regard to case: `pytest|npm test`."""
+    """What a command of a script must match, a regex without regard to case: `pytest|npm test`."""
     uses: Text | None = None
     """The action a step uses, with or without its version: aquasecurity/trivy-action."""
     on: tuple[Text, ...] = ()

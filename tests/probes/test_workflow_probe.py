@@ -175,18 +175,6 @@ async def test_permissions_and_jobs_are_named(write: Write, ask: Ask) -> None:
         ("pytest | tee out.txt", "pipe"),
         ("pytest && echo fine\n          make clean", "and-list"),
         ("pytest --exit-zero", "never-fails"),
-        ("pip install pytest mypy", "unclear"),
-        ("cat pytest.ini", "unclear"),
-        ("pytest --collect-only", "unclear"),
-        ("if pytest; then make; fi", "unclear"),
-        ("! pytest", "unclear"),
-        ("pytest &", "unclear"),
-        ("export OUT=$(pytest)", "unclear"),
-        ("pytest || python notify.py", "unclear"),
-        ("pytest || exit", "unclear"),
-        ("set +e; pytest; echo done", "unclear"),
-        ("poetry run pytest -q", None),
-        ("python -m pytest", None),
         ("pytest || exit 1", None),
         ('pytest || { echo "no"; exit 1; }', None),
         ("docker rm -f db || true\n          pytest", None),
@@ -213,6 +201,86 @@ async def test_github_pipes_fail_only_with_bash_named(write: Write, ask: Ask) ->
     assert (await ask(step="pytest")).observed["soft_failures"] == 0
     write(steps("{ run: pytest | tee out }", top="defaults: { run: { shell: bash } }\n"))
     assert (await ask(step="pytest")).observed["soft_failures"] == 0
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        "pip install pytest mypy",
+        "cat pytest.ini",
+        "pytest --version",
+        "pytest --collect-only",
+        "cat <<EOF\n          pytest\n          EOF",
+        "exit 0\n          pytest",
+    ],
+)
+async def test_a_step_that_only_names_the_tests_is_not_found(write: Write, ask: Ask, script: str) -> None:
+    write(steps(f"run: |\n          {script}"))
+    seen = await ask(step="pytest|npm test", on=["pull_request"])
+    assert (seen.observed["found"], seen.observed["gating"]) == (0, False)
+    assert verdict(WorkflowProbe, seen, "found > 0", "gating") is Verdict.FAIL
+    write(steps(f"run: |\n          {script}", "run: pytest"))
+    assert verdict(WorkflowProbe, await ask(step="pytest|npm test"), "found > 0", "gating") is Verdict.PASS
+
+
+@pytest.mark.parametrize(
+    ("script", "rule"),
+    [
+        ("if pytest; then echo ok; fi", "condition"),
+        ("if ! pytest; then echo failed; fi", "negated"),
+        ("while pytest; do sleep 1; done", "condition"),
+        ("! pytest", "negated"),
+        ("pytest &", "background"),
+        ("export OUT=$(pytest)", "substitution"),
+        ("pytest || python notify.py", "or-else"),
+        ("set +e; pytest; echo x", "set-e"),
+        ("trap 'exit 0' ERR\n          pytest", "trap"),
+        ("mytool pytest", "unclear"),
+        ("pytest ||\n          true", "or-true"),
+        ("pytest || exit", None),
+        ("cat <<EOF\n          pytest || true\n          EOF\n          pytest", None),
+    ],
+)
+async def test_a_failure_that_the_shell_loses_is_soft(write: Write, ask: Ask, script: str, rule: str | None) -> None:
+    write(steps(f"run: |\n          {script}"))
+    seen = await ask(step="pytest|npm test")
+    findings: Any = seen.observed["findings"]
+    assert [one["rule"] for one in findings] == ([rule] if rule else [])
+    assert (seen.observed["found"], seen.observed["gating"]) == (1, rule is None)
+
+
+@pytest.mark.parametrize(
+    ("shell", "script", "rule"),
+    [
+        ("bash {0}", "pytest\n          echo done", "set-e"),
+        ("bash -u {0}", "pytest\n          echo done", "set-e"),
+        ("bash -u {0}", "echo begin\n          pytest", None),
+        ("bash {0}", "set -e\n          pytest\n          echo done", None),
+        ("bash -e {0}", "pytest\n          echo done", None),
+        ("bash -e {0}", "pytest | tee out", "pipe"),
+        ("pwsh", "pytest\n          echo done", "shell"),
+        ("python", "pytest", "shell"),
+    ],
+)
+async def test_the_shell_of_a_step_decides(write: Write, ask: Ask, shell: str, script: str, rule: str | None) -> None:
+    for top, own in ((f"defaults: {{ run: {{ shell: '{shell}' }} }}\n", ""), ("", f"        shell: '{shell}'\n")):
+        write(steps(f"run: |\n          {script}\n{own}", top=top))
+        findings: Any = (await ask(step="pytest")).observed["findings"]
+        assert [one["rule"] for one in findings] == ([rule] if rule else [])
+
+
+async def test_a_job_on_windows_runs_powershell_where_it_names_no_shell(write: Write, ask: Ask) -> None:
+    script = steps("run: |\n          pytest\n          echo done")
+    write(script.replace("ubuntu-latest", "windows-latest"))
+    assert (await ask(step="pytest")).observed["soft_failures"] == 1
+    write(script)
+    assert (await ask(step="pytest")).observed["soft_failures"] == 0
+
+
+async def test_where_no_step_is_chosen_what_is_often_meant_so_does_not_count(write: Write, ask: Ask) -> None:
+    script = ("if grep x y; then ls; fi", "[ -f x ] && ls", "server &", "! grep x y", "a || b", 'echo "$(x)"', "x | y")
+    write(steps("run: |\n" + "".join(f"          {line}\n" for line in (*script, "make"))))
+    assert (await ask()).observed["soft_failures"] == 0
 
 
 @pytest.mark.parametrize("value", ["true", "${{ matrix.experimental }}"])
@@ -375,6 +443,39 @@ async def test_a_gitlab_job_that_holds_nothing_up_is_soft(write: Write, ask: Ask
     assert (seen.observed["found"], seen.observed["soft_failures"]) == (1, soft)
 
 
+@pytest.mark.parametrize(
+    ("file", "found"),
+    [
+        ("unit: { script: [pytest], rules: [{ when: never }] }", 0),
+        ("unit: { script: [pytest], rules: [{ if: $X, when: never }, { if: $Y, when: never }] }", 0),
+        ("unit: { script: [pytest], rules: [{ when: never }, { when: always }] }", 0),
+        ("unit: { script: [pytest], rules: [{ if: $X, when: never }, { when: on_success }] }", 1),
+        ("unit: { script: [pytest], rules: [{ if: $X }] }", 1),
+        ("workflow: { rules: [{ when: never }] }\nunit: { script: [pytest] }", 0),
+    ],
+)
+async def test_a_gitlab_job_that_nothing_adds_is_not_found(write: Write, ask: Ask, file: str, found: int) -> None:
+    write(f"{file}\nother: {{ script: [make] }}\n", ".gitlab-ci.yml")
+    seen = await ask(step="pytest")
+    assert (seen.observed["found"], seen.observed["gating"]) == (found, found > 0)
+
+
+@pytest.mark.parametrize(
+    ("job", "soft"),
+    [
+        ("{ script: ['set +e', pytest, 'echo done'] }", 1),
+        ("{ before_script: ['set +e'], script: [pytest, 'echo done'] }", 1),
+        ("{ script: [pytest, 'echo done'] }", 0),
+        ("{ script: [pytest], when: on_failure }", 1),
+        ("{ script: [pytest], rules: [{ when: on_failure }] }", 1),
+    ],
+)
+async def test_a_gitlab_script_is_one_shells(write: Write, ask: Ask, job: str, soft: int) -> None:
+    write(f"unit: {job}\n", ".gitlab-ci.yml")
+    seen = await ask(step="pytest")
+    assert (seen.observed["found"], seen.observed["soft_failures"]) == (1, soft)
+
+
 # Hostile files
 
 
@@ -431,6 +532,36 @@ async def test_no_file_holds_it_up_or_eats_the_memory(write: Write, ask: Ask, na
     assert caught.value.fault == "instrument"
     assert took < 5
     assert peak < 64 * 1024 * 1024
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        'x="$(y',
+        "((((((((",
+        "a `b` \\",
+        "if x; then",
+        "${a{b{",
+        "<<EOF",
+        "(" * 3000,
+        "'",
+        "$((" * 1000,
+        "a|" * 1900,
+        "a&&\\" * 900,
+        "- " * 1900,
+    ],
+)
+async def test_a_long_script_of_anything_is_read_in_time(write: Write, ask: Ask, line: str) -> None:
+    count = min(4500, 900_000 // (len(line) + 10))
+    write("on: push\njobs:\n  a:\n    steps:\n    - run: |\n" + f"        {line}\n" * count)
+    began = time.monotonic()
+    assert (await ask(step="pytest")).observed["found"] == 0
+    assert time.monotonic() - began < 5
+    tracemalloc.start()
+    await ask()
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 96 * 1024 * 1024
 
 
 async def test_extends_that_go_in_circles_end(write: Write, ask: Ask) -> None:

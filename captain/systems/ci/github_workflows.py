@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from captain.documents import Node
 from captain.errors import ProbeError
 from captain.systems.ci.pipelines import Job, Pipeline, Step, as_map, roots, script_lines, texts
+from captain.systems.ci.shell_lines import read_shell
 from captain.systems.tree_files import Tree
 
 MAX_CALLS = 10
@@ -62,6 +63,11 @@ def _off(node: Node | None) -> bool:
     return node is not None and bool(_NEVER.fullmatch(_text(node)))
 
 
+def _own_shell(job: Node) -> str:
+    """The shell of a job that names none: of Windows PowerShell, else nothing that has to be named."""
+    return "pwsh" if any("windows" in label.lower() for label in texts(job.get("runs-on"))) else ""
+
+
 def _true(node: Node | None) -> bool:
     """Whether a switch is on, or may be: an expression is taken for what it can be."""
     return node is not None and _text(node).strip().lower() not in ("", "false", "${{ false }}")
@@ -88,7 +94,7 @@ class _Reader:
             own = soft or ("continue-on-error" if _true(node.get("continue-on-error")) else "")
             steps = self._steps(
                 *(file, node.get("steps"), own, calls),
-                default_shell=_text(node.get("defaults", "run", "shell")) or default_shell,
+                default_shell=_text(node.get("defaults", "run", "shell")) or default_shell or _own_shell(node),
                 env=env | as_map(node.get("env")),
             )
             if uses := node.get("uses"):
@@ -152,13 +158,7 @@ class _Reader:
                     found += self._action(uses, own, calls, env)
             elif run := node.get("run"):
                 named = _text(node.get("shell")) or default_shell
-                found.append(
-                    replace(
-                        *(step,),
-                        lines=script_lines(self.tree, run),
-                        pipefail=named == "bash" or "pipefail" in named,
-                    )
-                )
+                found.append(replace(step, lines=script_lines(self.tree, run), interpreter=read_shell(named)))
         return found
 
     def _action(self, uses: Node, soft: str, calls: tuple[str, ...], env: dict[str, str]) -> list[Step]:

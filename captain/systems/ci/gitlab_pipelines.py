@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from captain.documents import Node
 from captain.errors import ProbeError, UsageError
 from captain.systems.ci.pipelines import Job, Pipeline, Step, as_map, roots, script_lines, texts
-from captain.systems.ci.shell_lines import Line
+from captain.systems.ci.shell_lines import Line, Shell
 from captain.systems.tree_files import Tree, check_pattern
 
 MAX_CALLS = 10
@@ -41,8 +41,8 @@ def read_pipeline(tree: Tree, file: str) -> Pipeline | None:
     stages = [".pre", *(texts(top.get("stages")) or _STAGES), ".post"]
     plain = {name: node for name, node in top.mapping.items() if _is_job(name, node)}
     nodes = {name: reader.extended(top, node, (name,)) for name, node in plain.items()}
-    nodes = {name: node for name, node in nodes.items() if _text(node.get("when")) != "never"}
-    if not nodes:
+    nodes = {name: node for name, node in nodes.items() if not _never(node)}
+    if not nodes or _never(top.get("workflow")):
         return None
     rank = {name: _rank(node, stages) for name, node in nodes.items()}
     jobs = {}
@@ -64,6 +64,21 @@ def _is_job(name: str, node: Node) -> bool:
 
 def _text(node: Node | None) -> str:
     return "" if node is None else node.text or ""
+
+
+def _never(node: Node | None) -> bool:
+    """Whether nothing adds it: a rule that always holds, or every rule, says never."""
+    return node is not None and (_text(node.get("when")) == "never" or _outcomes(node) == {"never"})
+
+
+def _outcomes(node: Node) -> set[str]:
+    """What its rules come to, up to the first that holds always."""
+    rules, found = node.get("rules"), set()
+    for rule in rules.items if rules else []:
+        found.add(_text(rule.get("when")) or "on_success")
+        if not {"if", "changes", "exists"} & set(rule.mapping):
+            break
+    return found
 
 
 def _rank(node: Node, stages: list[str]) -> int:
@@ -181,8 +196,8 @@ class _Reader:
     def _step(self, node: Node, script: tuple[Line, ...], soft: str, env: Mapping[str, str]) -> Step:
         first = script[0] if script else None
         file, line = (first.file, first.number) if first else (node.document.path, node.line)
-        # The runner starts bash with pipefail.
-        return Step(file, line, lines=script, env=env, soft=soft, pipefail=True)
+        # The runner sets errexit and pipefail, and gives one shell the whole script.
+        return Step(file, line, lines=script, env=env, soft=soft, interpreter=Shell(pipefail=True))
 
     def _script(self, top: Node, node: Node | None, depth: int = 0) -> tuple[Line, ...]:
         """The lines of a script: a text, lists within lists, references to other jobs' scripts."""
@@ -203,6 +218,8 @@ def _soft(node: Node) -> str:
     rules = node.get("rules")
     if any(_text(rule.get("allow_failure")) == "true" for rule in (rules.items if rules else [])):
         return "allow-failure"
+    if "on_failure" in (_text(node.get("when")), *_outcomes(node)):
+        return "on-failure"
     # A manual job holds nobody up unless it says so.
     if _text(node.get("when")) == "manual" and rules is None and allowed is None:
         return "manual"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -11,7 +11,7 @@ from captain.measurement import Value
 from captain.safe import safe
 from captain.systems.ci.cron import longest_gap, parse_cron
 from captain.systems.ci.pipelines import Job, Pipeline, Step
-from captain.systems.ci.shell_lines import speaks_only, swallowed, trivy_exits
+from captain.systems.ci.shell_lines import Command, Find, commands, meant, soft, trivy_exits
 
 SHORTEST = timedelta(minutes=5)
 """GitHub starts no schedule more often."""
@@ -19,8 +19,8 @@ MAX_CRONS = 20
 MAX_FINDINGS = 500
 _FULL = re.compile(r"[0-9a-f]{40}([0-9a-f]{24})?")
 _TRIVY_ACTION = "aquasecurity/trivy-action"
-
-Find = Callable[[str], re.Match[str] | None]
+_SURE = ("or-true", "never-fails", "exit-code", "set-e")
+"""Rules that count where no step is chosen: what else loses a failure is often meant so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,7 @@ class Wanted:
     """Which steps are meant; every step where neither is given."""
 
     find: Find | None = None
-    """Where a line of a script matches."""
+    """Where a command of a script matches."""
     uses: str | None = None
     """The action, with or without its version."""
     on: tuple[str, ...] = ()
@@ -72,20 +72,26 @@ def _match(pipeline: Pipeline, job: Job, step: Step, wanted: Wanted) -> list[Mat
         if not (wanted.every or (wanted.uses is not None and same_action(step.uses, wanted.uses))):
             return []
         gates = _action_exits(step)
-        soft = step.soft or ("exit-code" if gates is False else "")
-        return [Match(pipeline, job, step, (step.file, step.line), soft, gates)]
+        lost = step.soft or ("exit-code" if gates is False else "")
+        return [Match(pipeline, job, step, (step.file, step.line), lost, gates)]
+    found = commands(step.lines, step.interpreter)
     if wanted.every:
-        why = (swallowed(line, 0, step.env, pipefail=step.pipefail, whole=True) for line in step.lines)
-        soft = step.soft or next((one for one in why if one), "")
-        exits = [one for line in step.lines if (one := trivy_exits(line, step.env)) is not None]
-        return [Match(pipeline, job, step, (step.file, step.line), soft, all(exits) if exits else None)]
-    found = []
-    for line in step.lines:
-        hit = wanted.find(line.text) if wanted.find else None
-        if hit is not None and not speaks_only(line):
-            soft = step.soft or swallowed(line, hit.start(), step.env, pipefail=step.pipefail) or ""
-            found.append(Match(pipeline, job, step, (line.file, line.number), soft, trivy_exits(line, step.env)))
-    return found
+        lost = step.soft or next((why for one in found if (why := _surely_soft(one, step))), "")
+        exits = [gates for one in found if (gates := trivy_exits(one, step.env)) is not None]
+        return [Match(pipeline, job, step, (step.file, step.line), lost, all(exits) if exits else None)]
+    made = []
+    for one in found:
+        unclear = meant(one, wanted.find) if wanted.find else None
+        if unclear is not None:
+            lost = step.soft or soft(one, step.env) or unclear
+            made.append(Match(pipeline, job, step, (one.file, one.number), lost, trivy_exits(one, step.env)))
+    return made
+
+
+def _surely_soft(command: Command, step: Step) -> str:
+    """Why a failure changes nothing, where that is surely so and means something."""
+    why = soft(command, step.env)
+    return why if why in _SURE and not (why == "set-e" and command.running.reads) else ""
 
 
 def same_action(uses: str, wanted: str) -> bool:
@@ -118,13 +124,13 @@ def counts(pipelines: Sequence[Pipeline], wanted: Wanted) -> tuple[dict[str, Val
     started = [one for one in pipelines if set(wanted.on) <= set(one.triggers)]
     meant = started if wanted.every else [one for one in started if any(match.pipeline is one for match in found)]
     # A file that two pipelines call holds its steps once.
-    soft = {match.place: match.soft for match in found if match.soft}
+    lost = {match.place: match.soft for match in found if match.soft}
     loose = {match.place: match.step.uses for match in found if unpinned_match(match)}
     if wanted.every:
         loose |= {(file, line): name for pipeline in meant for file, line, name in pipeline.imports}
     observed: dict[str, Value] = {
         "found": len({match.place for match in found}),
-        "soft_failures": len(soft),
+        "soft_failures": len(lost),
         "unpinned_actions": len(loose),
         "triggers": list(_once(one for pipeline in meant for one in pipeline.triggers)),
         "cron": list(_once(one for pipeline in meant for one in pipeline.crons)),
@@ -137,8 +143,8 @@ def counts(pipelines: Sequence[Pipeline], wanted: Wanted) -> tuple[dict[str, Val
     if exits:
         observed["exit_code_set"] = all(exits)
     before = _before(started, found, wanted, observed, notes)
-    observed["gating"] = bool(found) and not soft and before
-    listed = [(file, line, rule) for (file, line), rule in soft.items()]
+    observed["gating"] = bool(found) and not lost and before
+    listed = [(file, line, rule) for (file, line), rule in lost.items()]
     listed += [(file, line, f"unpinned {name}") for (file, line), name in loose.items()]
     findings: list[Value] = [
         {"file": file, "line": line, "rule": rule} for file, line, rule in sorted(listed)[:MAX_FINDINGS]

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from captain.documents import Node, read_foreign_yaml
 from captain.errors import ProbeError
 from captain.safe import safe
-from captain.systems.ci.shell_lines import Line, shell_lines
+from captain.systems.ci.shell_lines import Line, Shell, read_lines
 from captain.systems.tree_files import Tree
 
 
@@ -28,8 +28,8 @@ class Step:
     env: Mapping[str, str] = field(default_factory=dict)
     soft: str = ""
     """Why its failure, or its job's, changes nothing: the rule's name, empty where it does."""
-    pipefail: bool = False
-    """Whether its shell fails with any part of a pipe."""
+    interpreter: Shell = field(default_factory=Shell)
+    """What runs its lines."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,4 +112,4 @@ def script_lines(tree: Tree, node: Node) -> tuple[Line, ...]:
     """The lines of a script. A text in block style begins on the line after its mark."""
     script, file = node.text or "", node.document.path
     tree.spend(file, script)
-    return shell_lines(script, file, node.line + 1 if node.style in ("literal", "folded") else node.line)
+    return read_lines(script, file, node.line + 1 if node.style in ("literal", "folded") else node.line)

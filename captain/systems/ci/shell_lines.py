@@ -1,150 +1,189 @@
-"""Lines of a CI script as the shell joins them, and whether a command in one may fail unnoticed. Pure text.
+"""The commands of a CI script with the lines they stand in, and whether one is meant and may fail unnoticed. Pure.
 
-No shell parser: what stands in quotes or comments is set aside, and the usual ways to swallow a failure are known.
+Where the shell is none that captain reads, or the script does not parse, every line is a command that cannot be told.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from bisect import bisect_right
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+
+from captain.systems.ci.shell_failures import Switches, ran
+from captain.systems.ci.shell_running import SHELLS, Running, program, running, shell_switches
+from captain.systems.ci.shell_tokens import Word
 
 MAX_LINES = 5000
 _LONGEST = 4000
-_COMMENT = re.compile(r"(?:^|(?<=\s))#.*")
-_SWALLOWED = re.compile(r"\|\|\s*(?:\{\s*|\(\s*)?(?:true|:|/bin/true|/usr/bin/true|exit\s+0|echo|printf)(?![\w-])")
-_FAILS_AFTER_ALL = re.compile(r"\b(?:exit|return)\s+(?:[1-9]|\$)|\bfalse\b")
-_PIPE = re.compile(r"(?<!\|)\|(?!\|)")
-_NO_EXIT_ON_ERROR = re.compile(r"^\s*set\s+(?:\+[a-z]*e|\+o\s+errexit)")
-_EXIT_ON_ERROR = re.compile(r"^\s*set\s+(?:-[a-z]*e|-o\s+errexit)")
-_PIPEFAIL = re.compile(r"^\s*set\s.*\bpipefail\b")
+_WORDS = 100
+"""Words of a command in which something is looked for."""
+_EXPRESSION = re.compile(r"\$\{\{.*?\}\}", re.DOTALL)
 _NEVER_FAILS = re.compile(r"--exit-zero\b|--soft-fail\b(?!-)|--exit-code[ =]['\"]?0\b")
 _TRIVY = re.compile(r"\btrivy\s+(?:-\S+\s+)*(?:image|i|fs|filesystem|config|conf|repo|repository|rootfs|sbom|vm|k8s)\b")
 _TRIVY_EXIT = re.compile(r"--exit-code[ =]['\"]?[1-9]")
-_BEFORE = re.compile(
-    r"\s*(?:cd\s+\S+\s*&&\s*)*(?:[A-Za-z_]\w*=\S*\s+)*"
-    r"(?:(?:exec|time|sudo|env|make|nox|tox|npx|python[0-9.]*|npm|yarn|pnpm|bun|uv|poetry|pipenv|hatch|pdm|rye|docker|bundle|"
-    r"run|exec|test|compose|-m|-s|-e|-T|--|[./\w-]*/)(?:\s+|(?<=/)))*"
-)
-"""What may stand before a command that is then run, and ends its line's script when it fails."""
-_UNCLEAR = re.compile(
-    r"^\s*(?:if|elif|while|until|!|trap|function|case|for)\b|^\s*!|[^&]&\s*$|`|<<|\bset\s+\+|\btrap\b"
-    r"|--(?:version|collect-only|help|dry-run)\b"
-)
-"""Where it takes a shell to say whether a failure ends the script, or whether anything is run at all."""
-_SAYS = re.compile(r"^\s*(?:echo|printf)\b")
+_PLAIN = re.compile(r"[^|;&<>()`$'\"{}]*")
+_LEAVES = frozenset(("exit", "return", "throw", "goto"))
+_LOOSE = frozenset(("pwsh", "powershell", "cmd"))
+
+Find = Callable[[str], re.Match[str] | None]
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One logical line."""
+    """One line as it is written."""
 
     text: str
-    """Without comments; what stands in quotes is still there."""
-    bare: str
-    """The text with the content of quotes blanked, as long as before."""
     file: str
     number: int
     """In its file."""
-    goes_on: bool = False
-    """A failure here does not end the script: set +e stands before it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shell:
+    """What runs a script."""
+
+    errexit: bool = True
     pipefail: bool = False
-    """The script itself has set pipefail before."""
+    known: bool = True
+    """Whether it is a shell whose rules captain knows."""
     last: bool = False
-    """Its exit code is the script's."""
+    """Of one that is not known: whether the last line decides how the script ends."""
 
 
-def shell_lines(script: str, file: str, first: int) -> tuple[Line, ...]:
-    """The logical lines of a script whose first line is line `first` of its file."""
-    found: list[Line] = []
-    goes_on = pipefail = False
-    for text, number in _joined(script, first):
-        bare = _blanked(text)
-        if comment := _COMMENT.search(bare):
-            text, bare = text[: comment.start()], bare[: comment.start()]
-        if not bare.strip():
-            continue
-        found.append(Line(text, bare, file, number, goes_on, pipefail))
-        goes_on = bool(_NO_EXIT_ON_ERROR.match(bare)) or (goes_on and not _EXIT_ON_ERROR.match(bare))
-        pipefail = pipefail or bool(_PIPEFAIL.match(bare))
-    if found:
-        found[-1] = replace(found[-1], last=True)
-    return tuple(found)
+@dataclass(frozen=True, slots=True)
+class Command:
+    """One command."""
+
+    words: tuple[Word, ...]
+    """Their places count from the beginning of `text`."""
+    text: str
+    file: str
+    number: int
+    soft: str
+    """Why its failure changes nothing, empty where it does."""
+    running: Running
 
 
-def _joined(script: str, first: int) -> Iterator[tuple[str, int]]:
-    """Lines with those that a backslash continues, each with the number of its first."""
-    held, began = "", first
-    for number, raw in enumerate(script.split("\n")[:MAX_LINES], first):
-        began = began if held else number
-        held += raw[:_LONGEST]
-        if held.endswith("\\") and len(held) < _LONGEST:
-            held = held[:-1] + " "
-            continue
-        yield held, began
-        held = ""
-    if held:
-        yield held, began
+def read_lines(script: str, file: str, first: int) -> tuple[Line, ...]:
+    """The lines of a script whose first line is line `first` of its file."""
+    return tuple(Line(text, file, number) for number, text in enumerate(script.split("\n")[: MAX_LINES + 1], first))
 
 
-def speaks_only(line: Line) -> bool:
-    """Whether the line prints its words instead of running them."""
-    return bool(_SAYS.match(line.text)) and not re.search(r"[|;&`]|\$\(", line.bare)
+def read_shell(written: str) -> Shell:
+    """The shell that `shell:` of GitHub names: a keyword, or a template such as `bash -u {0}`."""
+    words = written.split()
+    if written == "bash":
+        return Shell(pipefail=True)
+    if written in ("", "sh"):
+        return Shell()
+    at = next((number for number, word in enumerate(words) if program(word) in SHELLS), None)
+    switches = None if at is None else shell_switches(words[at + 1 :])
+    if not words:
+        return Shell()
+    if at is not None and switches is not None and words[at + 1 + switches[0]] == "{0}":
+        return Shell(switches[1], switches[2])
+    return Shell(known=False, last=program(words[0]) in _LOOSE)
 
 
-def swallowed(line: Line, start: int, env: Mapping[str, str], *, pipefail: bool, whole: bool = False) -> str | None:
-    """Why the command at `start` of the line may fail and its script goes on, or None.
+def commands(lines: Sequence[Line], shell: Shell) -> list[Command]:
+    """The commands of a script in their order."""
+    text = "\n".join(line.text for line in lines)
+    text = _EXPRESSION.sub(lambda match: re.sub(r"[^\n]", "_", match[0]), text)
+    whole = len(lines) <= MAX_LINES and all(len(line.text) <= _LONGEST for line in lines)
+    if not (shell.known and whole):
+        return _unknown(text, lines, last=shell.last and whole)
+    starts = [0]
+    for line in lines:
+        starts.append(starts[-1] + len(line.text) + 1)
+    try:
+        found = ran(text, Switches(shell.errexit, shell.pipefail))
+    except (ValueError, RecursionError):
+        return _unknown(text, lines, last=False)
+    made = []
+    for one in found:
+        at = lines[bisect_right(starts, one.words[0].start) - 1]
+        words = tuple(Word(w.start - one.start, w.end - one.start, w.text) for w in one.words)
+        shown = text[one.start : one.end].replace("\\\n", "  ")
+        made.append(_command(words, shown, at, one.soft))
+    return made
 
-    `whole`: any command of the line is meant, and only what is surely a swallowed failure counts.
+
+def _unknown(text: str, lines: Sequence[Line], *, last: bool) -> list[Command]:
+    """Every line as one command, for scripts that captain does not read; with `last` the last is the script's end."""
+    made = []
+    for line, shown in zip(lines[:MAX_LINES], text.split("\n"), strict=False):
+        shown = shown[:_LONGEST]
+        words = tuple(Word(m.start(), m.end(), m[0]) for m in islice(re.finditer(r"\S+", shown), _WORDS))
+        if words and not words[0].text.startswith("#"):
+            made.append((words, shown, line))
+    # Brackets and quotes may go over lines, and an exit may stand before.
+    plain = all(_PLAIN.fullmatch(shown) and words[0].text.lower() not in _LEAVES for words, shown, _ in made)
+    end = len(made) if last and plain else 0
+    return [
+        _command(words, shown, line, "" if number == end else "shell")
+        for number, (words, shown, line) in enumerate(made, 1)
+    ]
+
+
+def _command(words: tuple[Word, ...], text: str, line: Line, soft: str) -> Command:
+    return Command(words, text, line.file, line.number, soft, running([word.plain for word in words]))
+
+
+def meant(command: Command, find: Find) -> str | None:
+    """Whether a command is one that is looked for: None where it is not, else why that is unclear, or nothing.
+
+    What is found must name what is run: the program, what `python -m` or `make` run, or an option.
     """
-    rest = line.bare[start:]
-    swallow = _SWALLOWED.search(rest)
-    if swallow and not _FAILS_AFTER_ALL.search(rest, swallow.start()):
-        return "or-true"
-    if _NEVER_FAILS.search(line.text[start:]):
-        return "never-fails"
-    if trivy_exits(line, env) is False:
-        return "exit-code"
-    if line.goes_on and not line.last:
-        return "set-e"
-    if whole:
+    unclear = False
+    for number, word in enumerate(command.words[:_WORDS]):
+        for start in dict.fromkeys((word.start, word.end - len(program(word.text)))):
+            hit = find(command.text[start:])
+            if hit is not None and start + hit.start() < word.end:
+                sure = _counts(command, number, start + hit.start(), start + hit.end(), find)
+                if sure:
+                    return ""
+                unclear = unclear or sure is not None
+    return "unclear" if unclear else None
+
+
+def _counts(command: Command, number: int, start: int, end: int, find: Find) -> bool | None:
+    """Whether a hit that begins in a word of the command means what is run; None where it surely does not."""
+    runs, word = command.running, command.words[number]
+    alone, essential = find(word.text) is not None, find(command.text[word.end :]) is None
+    if number < runs.command and number in runs.images:
+        # An image may run what it is called after; where the hit goes on to what it is told, it does.
+        return essential and number + 1 < len(command.words) and end > command.words[number + 1].start
+    named, option = number in runs.named, word.text.startswith("-")
+    if (number < runs.command and not named) or _idle(command, start, end):
         return None
-    otherwise = rest.find("||")
-    if otherwise >= 0 and not _FAILS_AFTER_ALL.search(rest, otherwise):
-        return "unclear"
-    if not _BEFORE.fullmatch(line.bare[:start]) or _UNCLEAR.search(line.bare):
-        return "unclear"
-    if _PIPE.search(rest) and not (pipefail or line.pipefail):
-        return "pipe"
-    if "&&" in rest and not line.last and not re.search(r"\|\||;\s*then", rest):
-        return "and-list"
-    return None
+    if named and end <= word.end - len(program(word.text)):
+        return None
+    if not named and start > word.start + (word.text[0] in "'\""):
+        return None
+    if runs.reads and not (named and essential):
+        return None
+    return runs.clear and (named or option) and (alone or essential)
 
 
-def trivy_exits(line: Line, env: Mapping[str, str]) -> bool | None:
-    """Whether the trivy of this line fails on findings; None where the line runs none."""
-    if not _TRIVY.search(line.text):
+def _idle(command: Command, start: int, end: int) -> bool:
+    """Whether it does nothing, for an option that is not among what was looked for."""
+    return any(not start <= command.words[number].start < end for number in command.running.idle)
+
+
+def soft(command: Command, env: Mapping[str, str]) -> str:
+    """Why a failure of the command changes nothing, empty where it does."""
+    if command.soft.startswith("or-"):
+        return command.soft
+    if _NEVER_FAILS.search(command.text):
+        return "never-fails"
+    return "exit-code" if trivy_exits(command, env) is False else command.soft
+
+
+def trivy_exits(command: Command, env: Mapping[str, str]) -> bool | None:
+    """Whether the trivy of this command fails on findings; None where it runs none."""
+    if command.running.reads or not _TRIVY.search(command.text):
         return None
     wanted = env.get("TRIVY_EXIT_CODE", "0").strip()
-    return bool(_TRIVY_EXIT.search(line.text)) or (wanted.isdecimal() and int(wanted) > 0)
-
-
-def _blanked(text: str) -> str:
-    """What stands in quotes as underscores; an apostrophe that nothing closes stays."""
-    out = list(text)
-    at = 0
-    while at < len(text):
-        char = text[at]
-        if char == "\\":
-            at += 2
-            continue
-        if char in "'\"":
-            end = text.find(char, at + 1)
-            while char == '"' and end > 0 and text[end - 1] == "\\":
-                end = text.find(char, end + 1)
-            if end < 0:
-                break
-            out[at + 1 : end] = "_" * (end - at - 1)
-            at = end
-        at += 1
-    return "".join(out)
+    return bool(_TRIVY_EXIT.search(command.text)) or (wanted.isdecimal() and int(wanted) > 0)
