@@ -13,9 +13,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from captain.errors import ProbeError
-from captain.systems.ci.shell_lines import shell_lines
 from captain.systems.compose.files import default_files, read_compose
 from captain.systems.texts.reading import Block
+from captain.systems.texts.script_lines import script_lines
 from captain.systems.tree_files import Tree
 
 _SHELLS = frozenset(("", "sh", "bash", "shell", "zsh", "console", "shell-session", "terminal", "text", "sh-session"))
@@ -73,8 +73,8 @@ class Commands:
             for line in block.lines
         )
         cwd: str | None = ""
-        for line in shell_lines(text, "", block.line):
-            for words in _commands(line.text):
+        for line, number in script_lines(text, block.line):
+            for words in _commands(line):
                 self._count += 1
                 if self._count > MAX_COMMANDS:
                     self.cut = True
@@ -89,7 +89,7 @@ class Commands:
                 said = self._missing(words, cwd, folder)
                 # Many blocks go into a folder in one line and mean the top again in the next.
                 if said is not None and (not cwd or self._missing(words, "", folder) is not None):
-                    yield said, line.number
+                    yield said, number
 
     def _cd(self, cwd: str, words: Sequence[str]) -> str | None:
         """Where a block goes on; None where captain cannot follow."""
