@@ -23,7 +23,7 @@ TIMEOUT = 0.6
 """Seconds: the step's own deadline."""
 OVER = 0.5
 """What a step may take longer than its deadline."""
-MEMORY = 48 * 1024 * 1024
+MEMORY = 64 * 1024 * 1024
 """Bytes that a flood of 100 MB may cost at most."""
 LAG = 0.4
 """Seconds for which the screen may not react."""

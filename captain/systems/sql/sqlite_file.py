@@ -48,7 +48,7 @@ def check(path: Path, reading: Reading, deadline: float) -> None:
             # Whole and without its newest rows, and nothing in it says so.
             reading.why = (
                 "it is of a database in WAL mode, whose newest changes may lie in a -wal file that was not copied: "
-                "make the backup with `VACUUM INTO`, or run `PRAGMA journal_mode = DELETE` on the finished copy"
+                "make the backup with `VACUUM INTO`, or take the finished copy out of WAL mode"
             )
         elif said == "ok":
             reading.intact, reading.tables = True, int(counted[0])
