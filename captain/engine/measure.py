@@ -7,9 +7,11 @@ without a condition that was true.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from captain.clock import stamp
@@ -365,9 +367,15 @@ async def prepared(desk: Desk, asked: Iterable[Mapping[str, Ask | Alias]]) -> No
     inner = [probe for one in probes for ask in one.inner.values() if (probe := ask.probe) is not None]
     kinds = {type(one) for one in (*probes, *inner)} - desk.prepared.keys()
     for kind in kinds:
-        desk.prepared[kind] = desk.keep(desk.own(kind.prepare))
+        desk.prepared[kind] = desk.keep(desk.own(partial(_prepare, kind)))
     waiting = [desk.prepared[type(one)] for one in (*probes, *inner)]
-    await asyncio.gather(*map(asyncio.shield, waiting), return_exceptions=True)
+    await asyncio.gather(*map(asyncio.shield, waiting))
+
+
+def _prepare(kind: type[Probe]) -> None:
+    # What cannot be loaded is told by the probe that misses it.
+    with contextlib.suppress(Exception):
+        kind.prepare()
 
 
 async def together(works: Iterable[Awaitable[object]]) -> None:

@@ -358,3 +358,18 @@ async def test_what_was_not_begun_when_its_caller_left_is_left_out_unless_somebo
     assert await threads(lambda: "on") == "on"
     assert done == ["third", "heard"]
     threads.stop()
+
+
+async def test_a_library_that_cannot_be_loaded_stops_only_the_probe_that_needs_it(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from captain.probes.http import HttpProbe
+
+    def broken() -> None:
+        raise ImportError("half installed")
+
+    monkeypatch.setattr(HttpProbe, "prepare", broken)
+    async with captain(shop) as engine:
+        await engine.measure("healthy-before")
+        assert found(engine, "healthy-before").verdict == "pass"
+    assert not [event for event in shop.seen if type(event).__name__ == "Stopped"]
