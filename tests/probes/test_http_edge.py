@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import socket
+import time
 import tracemalloc
 from collections.abc import Iterator
 from datetime import timedelta
@@ -183,13 +184,20 @@ async def test_samples_end_in_time_whatever_the_server_does(hostile_server: Host
     tracemalloc.stop()
 
 
-async def test_half_a_sample_is_not_taken_for_a_whole_one(nginx: Nginx) -> None:
+async def test_half_a_sample_is_not_taken_for_a_whole_one(nginx: Nginx, servers: Servers) -> None:
     # 44 kB at 2 kB/s: the first one alone takes longer than there is.
     with pytest.raises(ProbeError, match="the answer was not complete within 1s") as raised:
         await ask(nginx.url("/slow"), within=1, samples="5")
     assert raised.value.fault == "subject"
-    with pytest.raises(ProbeError, match=r"GET .*: \d+ of 200 requests were answered within 0\.15s") as raised:
-        await ask(nginx.url("/static/shared.js"), within=0.15, samples="200")
+
+    def slowly(peer: socket.socket) -> None:
+        while read_request(peer):
+            time.sleep(0.02)
+            peer.sendall(answer(b"ok"))
+
+    # 200 one after the other take 4 s on any machine.
+    with pytest.raises(ProbeError, match=r"GET .*: \d+ of 200 requests were answered within 0\.5s") as raised:
+        await ask(servers.talk(slowly).url, within=0.5, samples="200")
     assert raised.value.fault == "unclear"
     assert raised.value.hint == "give the step more timeout, or ask for fewer samples"
 
