@@ -1,14 +1,23 @@
-"""The demo's shop: serves whichever version a file names, on loopback, in a thread."""
+"""The demo's shop, its forge and its Prometheus: serves whichever version a file names, on loopback, in a thread."""
 
 from __future__ import annotations
 
 import json
 import threading
+import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 from captain.demo import NEW
+from captain.demo.forge import Forge
+from captain.demo.prometheus import Monitor
+from captain.demo.repository import unpacked
+from captain.demo.traffic import Traffic
+
+FORGE = "/forge/"
+MONITOR = "/prometheus/api/v1/"
 
 
 class ShopServer:
@@ -17,6 +26,9 @@ class ShopServer:
     def __init__(self, current: Path) -> None:
         self._current = current
         self._errors = 0
+        self.traffic = Traffic()
+        self.forge: Forge | None = None
+        """Set as soon as there are commits to tell of."""
         shop = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -33,6 +45,7 @@ class ShopServer:
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self._server.daemon_threads = True
+        self._monitor = Monitor(self.traffic, f"127.0.0.1:{self.port}")
         self._thread = threading.Thread(target=self._serve, name="demo-shop", daemon=True)
         self._thread.start()
 
@@ -43,14 +56,30 @@ class ShopServer:
     def port(self) -> int:
         return int(self._server.server_address[1])
 
-    def answer(self, path: str) -> tuple[int, str, bytes]:
-        """Status, content type and body for a path."""
+    def answer(self, target: str) -> tuple[int, str, bytes]:
+        """Status, content type and body for what a request asks."""
+        asked = urlsplit(target)
+        path, query = unquote(asked.path), dict(parse_qsl(asked.query))
+        if path.startswith(FORGE):
+            found = self.forge.answer(path.removeprefix(FORGE), query) if self.forge else None
+            return _json(404, {"message": "Not Found"}) if found is None else _json(200, found)
+        if path.startswith(MONITOR):
+            return _json(*self._monitor.answer(path.removeprefix(MONITOR), query))
+        began = time.monotonic()
+        reply = self._page(path)
+        if path != "/metrics":  # who watches is no traffic
+            self.traffic.count(path, reply[0], time.monotonic() - began)
+        return reply
+
+    def _page(self, path: str) -> tuple[int, str, bytes]:
         version = self._current.read_text(encoding="utf-8").strip()
         broken = version == NEW
         if path == "/healthz":
             return _json(200, {"status": "ok", "version": version})
         if path == "/version":
             return _json(200, {"version": version})
+        if path == "/products":
+            return _json(200, {"products": [{"id": 1, "name": "Thing 1", "price_cents": 1100}]})
         if path == "/checkout":
             self._errors += broken
             if broken:
@@ -59,7 +88,9 @@ class ShopServer:
             return _json(200, {"paid": True})
         if path == "/metrics":
             errors = max(self._errors, 1) if broken else 0
-            return 200, "text/plain; version=0.0.4", f"# TYPE shop_errors counter\nshop_errors {errors}\n".encode()
+            return 200, "text/plain; version=0.0.4", self.traffic.exposition(errors).encode()
+        if path == "/openapi.json":
+            return 200, "application/json", unpacked("stack")["docs/openapi.json"].encode()
         return _json(404, {"error": "no such page"})
 
     def stop(self) -> None:
@@ -68,5 +99,5 @@ class ShopServer:
         self._thread.join()
 
 
-def _json(status: int, body: dict[str, Any]) -> tuple[int, str, bytes]:
+def _json(status: int, body: Any) -> tuple[int, str, bytes]:
     return status, "application/json", json.dumps(body).encode()
