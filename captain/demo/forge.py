@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from captain.demo import GOOD, NEW
+
 REPO = "acme/shop"
 CHECKS = ("backend", "migrations", "frontend", "scan", "dependencies")
 """What CI checks of each commit."""
@@ -48,6 +50,10 @@ class Forge:
             if match := re.fullmatch(pattern, rest):
                 return reply(match, query)
         return None
+
+    def commit_of(self, version: str) -> str:
+        """The commit that was released as a version."""
+        return {GOOD: self.released, NEW: self.newest}.get(version, "")
 
     def _routes(self) -> dict[str, Callable[[re.Match[str], dict[str, str]], Any]]:
         return {

@@ -15,6 +15,11 @@ from captain.demo import NEW
 
 NIGHTS = 8
 """Backups there are, one for each night."""
+SCANNED = {
+    "reports/pip-audit.json": "backend/requirements.txt",
+    "reports/npm-audit.json": "frontend/package-lock.json",
+}
+"""Reports of lockfiles."""
 TESTS = {
     "backend.tests.test_circuit_breaker": (
         "opens",
@@ -32,31 +37,26 @@ _KIB = 1024
 
 def write_reports(root: Path, commit: str, now: datetime) -> None:
     """The reports of a release that CI scanned and tested an hour ago."""
-    folder = root / "reports"
-    folder.mkdir()
     made = now - timedelta(hours=1)
     written: dict[str, str] = {
-        "trivy.json": _json(_trivy("backend", commit, made)),
-        "trivy-backend.json": _json(_trivy("backend", commit, made)),
-        "trivy-frontend.json": _json(_trivy("frontend", commit, made)),
-        "pip-audit.json": _json(_pip_audit(root)),
-        "npm-audit.json": _json(_npm_audit({})),
-        "npm-audit-canary.json": _json(_npm_audit({"minimist": "GHSA-xvch-5gv4-984h"})),
-        "junit.xml": _junit(commit, made),
-        "coverage.xml": _coverage(made),
-        "size-limit.json": _json(_size_limit()),
-        "route-bundle-stats.json": _json(_routes()),
-        "react-loadable-manifest.json": _json(_loadable()),
-        "k6.json": _json(_k6()),
+        "reports/trivy.json": _json(_trivy("backend", commit, made)),
+        "reports/trivy-frontend.json": _json(_trivy("frontend", commit, made)),
+        "reports/trivy-fs.json": _json(_trivy_repository(commit, made)),
+        "reports/pip-audit.json": _json(_pip_audit(root)),
+        "reports/npm-audit.json": _json(_npm_audit({})),
+        "reports/npm-audit.json.canary": _json(_npm_audit({"minimist": "GHSA-xvch-5gv4-984h"})),
+        "reports/junit.xml": _junit(commit, made),
+        "reports/coverage.xml": _coverage(made),
+        "reports/size-limit.json": _json(_size_limit()),
+        "reports/k6.json": _json(_k6()),
+        "frontend/.next/diagnostics/route-bundle-stats.json": _json(_routes()),
+        "frontend/.next/react-loadable-manifest.json": _json(_loadable()),
     }
     for name, content in written.items():
-        (folder / name).write_text(content, encoding="utf-8")
-        _dated(folder / name, made)
-    locks = ("backend/requirements.txt", "frontend/package-lock.json")
-    sums = [f"{_digest(root / lock)}  {lock}" for lock in locks]
-    sums += [f"{_digest(folder / name)}  {name}" for name in written]
-    (folder / "sums.txt").write_text("\n".join(sums) + "\n", encoding="utf-8")
-    _dated(folder / "sums.txt", made)
+        _write(root / name, content, made)
+    for report, lockfile in SCANNED.items():
+        sums = f"{_digest(root / lockfile)}  {lockfile}\n{_digest(root / report)}  {Path(report).name}\n"
+        _write(root / f"{report}.sums", sums, made)
 
 
 def write_backups(root: Path, now: datetime) -> None:
@@ -69,9 +69,14 @@ def write_backups(root: Path, now: datetime) -> None:
         # The oldest holds the fewest orders.
         dump.write_bytes(gzip.compress(_dump(600 - 5 * night).encode(), mtime=int(made.timestamp())))
         beside = dump.with_name(f"{dump.name}.sha256")
-        beside.write_text(f"{_digest(dump)}  {dump.name}\n", encoding="utf-8")
+        _write(beside, f"{_digest(dump)}  {dump.name}\n", made)
         _dated(dump, made)
-        _dated(beside, made)
+
+
+def _write(path: Path, content: str, made: datetime) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(content, encoding="utf-8")
+    _dated(path, made)
 
 
 def _dated(path: Path, moment: datetime) -> None:
@@ -118,6 +123,21 @@ def _trivy(image: str, commit: str, made: datetime) -> dict[str, Any]:
             "ImageConfig": {"config": {"Labels": {"org.opencontainers.image.revision": commit}}},
         },
         "Results": [system, {"Target": languages[0], "Class": "lang-pkgs", "Type": languages[1]}],
+    }
+
+
+def _trivy_repository(commit: str, made: datetime) -> dict[str, Any]:
+    """What `trivy fs` found in the repository: nothing."""
+    return {
+        "SchemaVersion": 2,
+        "CreatedAt": made.isoformat(),
+        "ArtifactName": ".",
+        "ArtifactType": "repository",
+        "Metadata": {"Commit": commit},
+        "Results": [
+            {"Target": "backend/requirements.txt", "Class": "lang-pkgs", "Type": "pip"},
+            {"Target": "frontend/package-lock.json", "Class": "lang-pkgs", "Type": "npm"},
+        ],
     }
 
 

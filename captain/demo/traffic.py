@@ -13,7 +13,8 @@ BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 ENDPOINTS = ("/", "/healthz", "/version", "/products", "/checkout")
 """Whatever else is asked for counts as `other`."""
 _PAST = {"/": 5_400, "/healthz": 8_640, "/version": 240, "/products": 4_900, "/checkout": 820}
-_PAST_SECONDS = 86_400
+PAST_SECONDS = 86_400
+"""How long it seems to have run."""
 _GAUGES: Mapping[str, tuple[str, float]] = {
     "http_requests_in_progress": ("Requests being answered.", 1),
     "db_connections_in_use": ("Connections to the database that are open.", 6),
@@ -47,6 +48,8 @@ class Traffic:
 
     def __init__(self) -> None:
         self.started = time.time()
+        self.errors = 0
+        """Checkouts that failed since the last one that did not."""
         self._lock = threading.Lock()
         self._requests = {(endpoint, 200): count for endpoint, count in _PAST.items()}
         self._spread = {endpoint: _past(count) for endpoint, count in _PAST.items()}
@@ -61,39 +64,15 @@ class Traffic:
             spread[next((place for place, end in enumerate(BUCKETS) if seconds <= end), len(BUCKETS))] += 1
             self._seconds[endpoint] = self._seconds.get(endpoint, 0.0) + seconds
 
-    def error_ratios(self) -> dict[str, float]:
-        """By endpoint, the part of its requests that ended with 5xx."""
+    def exposition(self) -> str:
+        """All of it, in Prometheus' text format."""
         with self._lock:
-            totals: dict[str, int] = {}
-            errors: dict[str, int] = {}
-            for (endpoint, status), count in self._requests.items():
-                totals[endpoint] = totals.get(endpoint, 0) + count
-                errors[endpoint] = errors.get(endpoint, 0) + count * (status >= 500)
-        return {endpoint: errors[endpoint] / total for endpoint, total in totals.items()}
+            return "\n".join([*self._lines(), ""])
 
-    def error_ratio(self) -> float:
-        """The part of all requests that ended with 5xx."""
-        with self._lock:
-            errors = sum(count for (_, status), count in self._requests.items() if status >= 500)
-            return errors / sum(self._requests.values())
-
-    def total(self) -> int:
-        """Requests answered."""
-        with self._lock:
-            return sum(self._requests.values())
-
-    def quantiles(self, share: float) -> dict[str, float]:
-        """By endpoint, the seconds within which `share` of its requests were answered: the end of a bucket."""
-        with self._lock:
-            return {endpoint: _quantile(spread, share) for endpoint, spread in self._spread.items()}
-
-    def exposition(self, errors: int) -> str:
-        """All of it, in Prometheus' text format. `errors` is what the shop's own counter of errors shows."""
-        with self._lock:
-            return "\n".join([*self._lines(errors), ""])
-
-    def _lines(self, errors: int) -> Iterator[str]:
-        yield from _family("shop_errors", "counter", "Checkouts that failed.", {"": errors})
+    def _lines(self) -> Iterator[str]:
+        yield from _family(
+            "shop_errors", "counter", "Checkouts that failed since the last one that did not.", {"": self.errors}
+        )
         requests = {
             f'{{endpoint="{endpoint}",method="GET",status="{status}"}}': count
             for (endpoint, status), count in self._requests.items()
@@ -111,15 +90,8 @@ class Traffic:
                 yield from _family(name, kind, words, {"": value})
         states = {f'{{provider="{provider}"}}': 0.0 for provider in PROVIDERS}
         yield from _family("circuit_breaker_state", "gauge", "0 closed, 1 half open, 2 open.", states)
-        began = {"": round(self.started - _PAST_SECONDS, 3)}
+        began = {"": round(self.started - PAST_SECONDS, 3)}
         yield from _family("process_start_time_seconds", "gauge", "When the process began.", began)
-
-
-def metric_names() -> frozenset[str]:
-    """The series there are, by name."""
-    text = Traffic().exposition(0)
-    lines = [line for line in text.splitlines() if line and not line.startswith("#")]
-    return frozenset(line.partition(" ")[0].partition("{")[0] for line in lines)
 
 
 def _past(count: int) -> list[int]:
@@ -127,15 +99,6 @@ def _past(count: int) -> list[int]:
     shares = (0.05, 0.25, 0.4, 0.18, 0.08, 0.03, 0.008, 0.002)
     spread = [int(count * share) for share in shares]
     return [*spread, count - sum(spread), 0]
-
-
-def _quantile(spread: list[int], share: float) -> float:
-    needed, seen = share * sum(spread), 0
-    for end, count in zip(BUCKETS, spread, strict=False):
-        seen += count
-        if seen >= needed:
-            return end
-    return BUCKETS[-1]
 
 
 def _head(name: str, kind: str, words: str) -> Iterator[str]:
