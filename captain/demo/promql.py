@@ -169,6 +169,8 @@ class _Reader:
         return _function(name, given, self._world)
 
     def _selected(self, name: str) -> Vector:
+        if not re.fullmatch(r"[A-Za-z_:][\w:]*", name):
+            raise NotKnown(f"{name} is not expected here")
         found = {labels: value for labels, value in self._world.samples.items() if ("__name__", name) in labels}
         if self._take("{"):
             while not self._take("}"):

@@ -26,6 +26,11 @@ from captain.events import Actor
 from captain.settings import Settings
 
 FILES = Path(__file__).parent / "shop"
+SECRETS = (
+    *("DATABASE_URL", "REDIS_URL", "GITHUB_TOKEN", "SCRATCH_DATABASE_URL"),
+    *("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"),
+)
+"""What the demo's captain.yaml declares. Those of whoever plays the demo lead to systems that it must not touch."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +43,14 @@ class World:
     settings: Settings
     actor: Actor
     server: ShopServer
+
+    def environ(self) -> dict[str, str]:
+        """What captain finds in the environment: nobody's secrets, and no engine of this machine."""
+        own = {name: value for name, value in os.environ.items() if not name.startswith(("GIT_", "DOCKER_"))}
+        for name in SECRETS:
+            own.pop(name, None)
+            own.pop(f"{name}_FILE", None)
+        return {**own, "GITHUB_TOKEN": "none-is-needed-here", "DOCKER_HOST": f"unix://{self.folder}/no-engine.sock"}
 
 
 @contextmanager
