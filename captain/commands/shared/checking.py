@@ -13,6 +13,7 @@ from captain.commands.shared.files import write_file
 from captain.commands.shared.options import answers
 from captain.commands.shared.out import line
 from captain.commands.shared.outcome import Outcome, Rules, outcome
+from captain.commands.shared.scoring import closing
 from captain.errors import UsageError
 from captain.events import Asked, Asking, Event, Recorded
 from captain.exports import exports, names
@@ -245,3 +246,7 @@ def _show(found: Outcome, result: dict[str, Any]) -> None:
     line((pages.heading(*names), "strong"))
     pages.steps(found)
     pages.verdict(found)
+    if "score" in result:
+        line("")
+        line(("Score of the whole review", "strong"))
+        closing(result["score"])
