@@ -200,21 +200,24 @@ async def _measured(engine: Engine, wish: Wish, ending: Ending) -> tuple[Outcome
 
 
 async def _all(engine: Engine, steps: list[Step], purpose: str) -> None:
-    """Everything side by side, each step after the ones it needs."""
+    """Everything side by side, each step after the ones it needs or sums up."""
     import asyncio
 
+    from captain.run.summing import before
+
     await engine.prepare(steps)
+    over = before(steps)
     tasks: dict[str, asyncio.Task[None]] = {}
 
-    async def one(step: Step, before: list[asyncio.Task[None]]) -> None:
-        await asyncio.gather(*before)
+    async def one(step: Step, first: list[asyncio.Task[None]]) -> None:
+        await asyncio.gather(*first)
         await engine.measure(step.id, purpose)
 
     try:
         async with asyncio.TaskGroup() as group:
             for step in steps:
-                before = [tasks[needed] for needed in step.needs if needed in tasks]
-                tasks[step.id] = group.create_task(one(step, before))
+                first = [tasks[name] for name in over[step.id] if name in tasks]
+                tasks[step.id] = group.create_task(one(step, first))
     except BaseExceptionGroup as problems:
         # The first says why; the others were stopped with it.
         raise problems.exceptions[0] from problems

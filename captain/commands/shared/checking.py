@@ -20,6 +20,7 @@ from captain.exports import exports, names
 from captain.fields import parse_duration
 from captain.run import allowed
 from captain.run.status import status
+from captain.run.summing import resting
 
 if TYPE_CHECKING:
     from captain.checklist import Checklist, Step, Target
@@ -136,8 +137,12 @@ class Wish:
         found = [step for step in steps if allowed.measure(view, step) is None]
         if view.run.standing and not self.everything:
             # What is good and fresh stays; what was not good is looked at again, for it may have been put right.
-            due = [step for step in found if step.id in self.steps or not _stays(view, step)]
-            found, self.kept = due, len(found) - len(due)
+            due = {step.id for step in found if step.id in self.steps or not _stays(view, step)}
+            if due:
+                # What sums up is of before as soon as anything it counts is measured.
+                due |= resting(view.target.checklist)
+            self.kept = sum(step.id not in due for step in found)
+            found = [step for step in found if step.id in due]
         return [step for wave in ordered(found) for step in wave]
 
     def publish(self, event: Event) -> None:

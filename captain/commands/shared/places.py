@@ -1,4 +1,4 @@
-"""Where in a repository a step is written, for reports that point at a line. Reads the bytes that a run is pinned to."""
+"""Where in a repository a step is written, for reports that point at a line. Reads pinned bytes, opens no file."""
 
 from __future__ import annotations
 
