@@ -302,4 +302,4 @@ def test_a_review_that_asks_for_its_own_score_gets_it_in_the_same_check(
 
 def verdict(said: object, step: str) -> str:
     assert isinstance(said, dict)
-    return next(one["verdict"] for section in said["sections"] for one in section["steps"] if one["id"] == step)
+    return next(str(one["verdict"]) for section in said["sections"] for one in section["steps"] if one["id"] == step)

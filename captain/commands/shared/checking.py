@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -14,6 +14,7 @@ from captain.commands.shared.options import answers
 from captain.commands.shared.out import line
 from captain.commands.shared.outcome import Outcome, Rules, outcome
 from captain.commands.shared.scoring import closing
+from captain.commands.shared.step_summary import append_summary
 from captain.errors import UsageError
 from captain.events import Asked, Asking, Event, Recorded
 from captain.exports import exports, names
@@ -222,10 +223,12 @@ def judged(view: View, wish: Wish, *, late: bool, duration: timedelta) -> tuple[
     )
 
 
-def write(found: Outcome, result: dict[str, Any], wish: Wish) -> None:
-    """The result where it was asked for, and the further reports."""
+def write(found: Outcome, result: dict[str, Any], wish: Wish, environ: Mapping[str, str]) -> None:
+    """The result where it was asked for, and the further reports; for GitHub the summary of its step too."""
     for form, path in wish.reports:
         write_file(path, [_bytes(form, result)], replace=True)
+    if wish.form == "github":
+        append_summary(result, environ)
     if wish.form != "text":
         write_file(wish.output, [_bytes(wish.form, result)], replace=True)
     elif wish.output == "-":

@@ -34,6 +34,7 @@ def document(view: View, outcome: Outcome, *, duration_ms: int, recorded: bool =
     return {
         "captain": __version__,
         "run": run.id if recorded else None,
+        "kind": run.kind,
         "checklist": {"id": run.checklist, "sha256": _checklist_digest(view)},
         "service": run.service,
         "environment": run.environment,
