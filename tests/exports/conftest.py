@@ -158,7 +158,14 @@ REJECT: dict[str, Any] = {
 def document(steps: list[dict[str, Any]], **keys: Any) -> dict[str, Any]:
     """A result document of one section, its exit code that of its steps."""
     code = min((one["unmet"]["exit_code"] for one in steps if one["unmet"]), default=0)
-    release = {"version": None, "commit": None, "tag": None, "untagged": False, "images": {}, "digests": {}}
+    release: dict[str, Any] = {
+        "version": None,
+        "commit": None,
+        "tag": None,
+        "untagged": False,
+        "images": {},
+        "digests": {},
+    }
     return {
         "captain": "0.1.0",
         "run": "shop-staging-deploy",
@@ -206,7 +213,13 @@ SCORE: dict[str, Any] = {
 @pytest.fixture
 def result() -> dict[str, Any]:
     """A review's document with a step of every sort."""
-    bare = {"why": None, "help": None, "link": "javascript:alert(1)", "location": None, "duration_ms": None}
+    bare: dict[str, Any] = {
+        "why": None,
+        "help": None,
+        "link": "javascript:alert(1)",
+        "location": None,
+        "duration_ms": None,
+    }
     steps = [
         step("good", "pass"),
         step("odd", "warn"),

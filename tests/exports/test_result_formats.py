@@ -240,7 +240,11 @@ def test_a_fingerprint_is_the_steps_and_not_the_runs() -> None:
         return [one["partialFingerprints"][FINGERPRINT] for one in run_of(write_sarif(found))["results"]]
 
     one, other = step("bad", "fail", code=1), step("worse", "fail", code=1)
-    moved = {"location": {"path": "elsewhere.yaml", "line": 3}, "message": "another", "title": "Another"}
+    moved: dict[str, Any] = {
+        "location": {"path": "elsewhere.yaml", "line": 3},
+        "message": "another",
+        "title": "Another",
+    }
     first = prints(document([one, other]))
     assert len(set(first)) == 2
     later = document([other, step("bad", "unknown", code=3, **moved)], run="another", started_at="2027-01-01T00:00:00Z")
@@ -259,7 +263,7 @@ def test_captain_does_not_take_its_own_report_for_clean_where_something_could_no
     ):
         assert read_sarif(write_sarif(document([step("good", "pass"), dark])), asked).refused
     bad = read_sarif(write_sarif(document([step("bad", "fail", code=1)])), asked)
-    assert [one.level for one in bad.findings] == ["error"]
+    assert [one.level for one in bad.findings or ()] == ["error"]
 
 
 # No format says better of a step than the document.
