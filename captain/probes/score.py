@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Annotated, ClassVar, TypedDict
 
 from captain.errors import ProbeError
-from captain.fields import Id, Text
+from captain.fields import ReviewName, Text
 from captain.measurement import Measurement, Value
 from captain.probes import Context, Probe, Scored, probe
 
@@ -40,7 +40,7 @@ title: The service is ready for production
 score: { checklist: readiness }
 expect: [go, percent >= 95, "age <= duration('24h')"]"""
 
-    checklist: Id
+    checklist: ReviewName
     """The review, a checklist that is per: service."""
     environment: Text | None = None
     """Whose review it is, default here."""
@@ -94,18 +94,19 @@ expect: [go, percent >= 95, "age <= duration('24h')"]"""
 def _observed(found: Scored, now: datetime) -> tuple[dict[str, Value], tuple[str, ...]]:
     """What is known, and what must be said about the clock."""
     observed: dict[str, Value] = {
-        "low": found.low,
-        "high": found.high,
         "coverage": found.coverage,
         "unverified": found.unverified,
         "decision": found.decision,
         "sections": {name: low for name, (low, high) in found.sections.items() if low == high},
         "run": found.run,
     }
-    if found.low == found.high:
-        observed["percent"] = found.low
-    if found.label is not None:
-        observed["label"] = found.label
+    if found.sections:
+        # Where nothing counts there is no number: nought would be one.
+        observed |= {"low": found.low, "high": found.high}
+        if found.low == found.high:
+            observed["percent"] = found.low
+        if found.label is not None:
+            observed["label"] = found.label
     if found.go is not None:
         observed["go"] = found.go
     if found.blockers is not None:

@@ -8,12 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from captain import diagnostics
 from captain.commands.check import FORMATS
 from captain.commands.shared.step_summary import MOST, fitting
 from captain.exports import names
 from tests.commands.conftest import Captain
 from tests.commands.test_score import reviewed
-from tests.shop import Shop
+from tests.shop import CHECKLIST, SERVICE, Shop
 
 CHECK = ("check", "deploy", "-e", "staging", "--phase", "pre")
 
@@ -96,3 +97,43 @@ def test_a_summary_is_cut_at_a_line_where_github_would_show_none_of_it() -> None
     assert "longer than a summary may be" in word
     assert fitting(text, 20) == b""
     assert fitting(b"short\n", 20) == b"short\n"
+
+
+def test_what_a_service_answers_begins_no_line_that_a_runner_takes_for_a_command(
+    shop: Shop, captain_says: Captain
+) -> None:
+    (shop.root / "hostile").write_text("x\n::add-mask::x\r::error::forged\n")
+    step = "file: {{ path: hostile, parse: text }}\n        expect: [\"text == 'fine'\"]"
+    shop.write(SERVICE, CHECKLIST.replace("manual: Tell the on-call engineer.", step))
+    for form in ("github", "text", "markdown"):
+        said = captain_says(*CHECK, "--format", form)
+        assert said.code == 1
+        assert "forged" in said.out + said.err
+        lines = [line.lstrip() for line in re.split(r"[\r\n]", said.out + said.err)]
+        assert not [line for line in lines if line.startswith(("::add-mask", "::error::"))]
+
+
+def test_a_line_of_progress_is_one_line_whatever_was_measured(capsys: pytest.CaptureFixture[str]) -> None:
+    with diagnostics.Steps("checking", 1) as progress:
+        progress.done("it", "✗ FAIL  It  x\r\n::error::forged")
+    assert capsys.readouterr().err.splitlines() == ["[1/1] ✗ FAIL  It  x␍␊::error::forged"]
+
+
+def test_what_a_person_rejected_is_shown_as_passed_in_no_format(
+    shop: Shop, captain_says: Captain, tmp_path: Path
+) -> None:
+    reviewed(shop)
+    run = captain_says("check", "readiness", "-e", "staging", "--json").json["run"]
+    (shop.root / "notes.txt").write_text("written")
+    assert captain_says("sign", run, "files", "--reject", "--note", "an old script").code == 0
+    reports = [f"--report={form}={tmp_path / form}" for form in names("result")]
+    said = captain_says("check", "readiness", "-e", "staging", *reports)
+    assert said.code == 1
+    shown = next(line for line in said.out.splitlines() if "Files are there" in line)
+    assert shown.split()[:2] == ["✗", "rejected"]
+    assert "not ok 1 - files" in (tmp_path / "tap").read_text()
+    assert "Files are there failed" in (tmp_path / "github").read_text()
+    assert "| Files are there | ✗ FAIL |" in (tmp_path / "markdown").read_text()
+    assert "<failure" in (tmp_path / "junit").read_text()
+    results = json.loads((tmp_path / "sarif").read_text())["runs"][0]["results"]
+    assert ("files", "error") in [(one["ruleId"], one["level"]) for one in results]

@@ -10,6 +10,7 @@ import yaml
 
 from captain.clock import SystemClock
 from captain.engine import Engine
+from captain.loader import lint
 from captain.measurement import Verdict
 from tests.engine.stories import BOB, captain, found
 from tests.git_repo import Repo
@@ -274,9 +275,34 @@ async def test_whoever_asks_gets_the_number_that_the_review_itself_has(shop: Sho
 
 @pytest.mark.parametrize("words", ["score: { }", "score: { checklist: '${{ vars.url }}' }"])
 def test_a_score_names_its_checklist(shop: Shop, words: str) -> None:
-    from captain.loader import lint
-
     reviewed(shop)
     path = shop.root / "checklists" / "readiness.yaml"
     path.write_text(path.read_text().replace("file:\n      path: deploy.py", words))
     assert any("checklist" in problem.key or "checklist" in problem.message for problem in lint([path], cwd=shop.root))
+
+
+def test_a_checklist_that_has_no_review_is_noted_and_no_error(shop: Shop) -> None:
+    reviewed(shop, OWN, expect="go")
+    paths = [shop.root / "checklists" / name for name in ("deploy.yaml", "readiness.yaml")]
+    assert lint(paths, cwd=shop.root) == []
+    for name, why in (("nowhere", "is no checklist"), ("deploy", "is not per: service")):
+        reviewed(shop, score={"checklist": name})
+        (note,) = lint(paths, cwd=shop.root)
+        assert (note.severity, note.key.rpartition(".")[2]) == ("note", "checklist")
+        assert why in note.message
+
+
+async def test_a_review_of_which_nothing_applies_has_no_number(shop: Shop) -> None:
+    reviewed(shop, expect="low == 0")
+    path = shop.root / "checklists" / "readiness.yaml"
+    review_of_nothing = yaml.safe_load(path.read_text())
+    async with review(shop) as other:
+        await check(other)
+    for section in review_of_nothing["sections"]:
+        for step in section["steps"]:
+            step["disabled"] = "not ours"
+    path.write_text(yaml.safe_dump(review_of_nothing, sort_keys=False))
+    async with captain(shop) as engine:
+        verdict, observed, _ = await ask(engine)
+        assert (verdict, observed["decision"]) == (Verdict.UNKNOWN, "NO-GO: unverified")
+        assert not {"low", "high", "percent", "label", "go"} & set(observed)
