@@ -27,6 +27,7 @@ from captain.measurement import Verdict
 from captain.run.facts import named
 from captain.run.since import anew
 from captain.run.status import status
+from captain.run.summing import before
 from captain.scopes import MAX_ALIASES
 
 if TYPE_CHECKING:
@@ -338,12 +339,13 @@ def max_age_ms(desk: Desk, step: Step, depth: int = 0) -> int:
 
 
 def ordered(steps: Iterable[Step]) -> list[list[Step]]:
-    """Steps in waves: each wave needs only steps of earlier ones (or none of these)."""
+    """Steps in waves: each wave needs only steps of earlier ones (or none of these), and what sums up comes last."""
     left = list(steps)
+    first = before(left)
     waves: list[list[Step]] = []
     while left:
         names = {step.id for step in left}
-        wave = [step for step in left if not names & set(step.needs)] or left
+        wave = [step for step in left if not names & first[step.id]] or left
         waves.append(wave)
         done = {step.id for step in wave}
         left = [step for step in left if step.id not in done]

@@ -26,8 +26,12 @@ KIND = "standing"
 
 def open_standing(reader: Reader, desk: Desk) -> str | None:
     """The run that stands for this service, environment and checklist; None where there is none."""
-    target = desk.target
-    wanted = (KIND, target.service.service, target.environment, target.checklist.checklist)
+    return stands(reader, desk.target.service.service, desk.target.environment, desk.target.checklist.checklist)
+
+
+def stands(reader: Reader, service: str, environment: str, checklist: str) -> str | None:
+    """The run that stands for any of them; None where there is none."""
+    wanted = (KIND, service, environment, checklist)
     for start in reader.by_type("run.start", newest_first=True):
         data = start.data
         found = (data["kind"], data["service"], data["environment"], data["checklist"])

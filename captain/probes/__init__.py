@@ -155,11 +155,42 @@ Kept = Literal["result", "drill", "rehearsal", "gate"]
 """What is looked for: any result of a step, only of a drill, of a rollback tried out; the decision on a gate."""
 
 
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """What the standing review of a checklist comes to. None is what nobody can tell yet."""
+
+    low: int
+    """Percent, whatever is not verified taken for bad; `high` takes it for good."""
+    high: int
+    label: str | None
+    coverage: float
+    """Verified share of the weight, 0 to 1."""
+    unverified: int
+    blockers: int | None
+    decision: str
+    go: bool | None
+    reasons: tuple[str, ...]
+    """Why it is no go, or what a go risks; a sentence each."""
+    sections: Mapping[str, tuple[int, int]]
+    """Low and high, by section id."""
+    checked_at: datetime | None
+    """When a step of it was last measured or signed; None where that was never done."""
+    commit: str | None
+    run: str
+
+
 class Records(Protocol):
     """What a kind may read of captain's own log."""
 
     async def newest(self, kind: Kept, name: str, environment: str) -> Entry | None:
         """The newest entry about a step or section (`id` or `checklist/id`) of this service in an environment."""
+        ...
+
+    async def score(self, checklist: str, environment: str) -> Scored | None:
+        """What the run that stands of a checklist comes to now; None where none stands.
+
+        Without what may not be counted because it rests on the answer.
+        """
         ...
 
 
@@ -247,6 +278,11 @@ class Probe(BaseModel):
         """What measuring with these parameters does; anything but `read` runs only where an environment allows it."""
         return "read"
 
+    @property
+    def sums_up(self) -> str | None:
+        """The checklist whose score it asks for: a step of that one is asked behind all others, and not counted."""
+        return None
+
     @classmethod
     def inner_field(cls) -> str | None:
         """The field that holds probes of its own, None where it has none."""
@@ -265,7 +301,7 @@ class Probe(BaseModel):
 
 probes: Registry[type[Probe]] = Registry("captain.probes", "captain.probes")
 
-RESERVED = frozenset(("watch", "score", "rollback"))
+RESERVED = frozenset(("watch", "rollback"))
 """Kinds of later captains: accepted in files, noted by lint, their steps unknown."""
 
 

@@ -74,7 +74,8 @@ class Run:
     """By step, definition and verdict: the number of the newest result that said so."""
     authors: frozenset[str] | None = None
     """Who wrote what the release brings, in lower case; None where nobody can tell."""
-    withdrawn: frozenset[int] = frozenset()
+    withdrawn: Mapping[int, int] = field(default_factory=lambda: _NOTHING)
+    """Sign-offs and waivers that were taken back, by their numbers: the number of the entry that did it."""
     lapsed: frozenset[int] = frozenset()
     """Approvals that nothing brings back: the step failed where its approver saw better, the gate was opened again."""
     decisions: Mapping[str, Decision] = field(default_factory=lambda: _NOTHING)
@@ -373,7 +374,7 @@ _STEPS: Mapping[str, Callable[[Run, Recorded], Run]] = {
     "step.result": _result,
     "signoff": _signed,
     "waiver": lambda run, event: replace(run, waivers=(*run.waivers, Waiver(event))),
-    "signoff.withdraw": lambda run, event: replace(run, withdrawn=run.withdrawn | {event.data["of"]}),
+    "signoff.withdraw": lambda run, event: replace(run, withdrawn={**run.withdrawn, event.data["of"]: event.seq}),
     "gate.decision": _gate,
     "section.reopened": _reopened,
     "rollback.point": lambda run, event: replace(run, point=event),

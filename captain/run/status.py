@@ -11,6 +11,7 @@ from captain.run import Attempt, Result, SignOff, Trial, Waiver, countersigning
 from captain.run.facts import named, worse
 from captain.run.signing import asked_for, fits, may_excuse, may_reject, may_sign, missing, signed, stands
 from captain.run.since import anew, overtaken, rebound, signed_too_early
+from captain.run.summing import summed_before
 from captain.run.view import View, section_state
 
 if TYPE_CHECKING:
@@ -164,6 +165,8 @@ def stale_because(view: View, step: Step, result: Result, depth: int = 0) -> str
         return "measured at a time that the clock has not reached"
     if 0 < result.max_age_ms < (view.now - result.at) / timedelta(milliseconds=1):
         return "measured too long ago"
+    if why := summed_before(view, step, result):
+        return why
     if at[0].phase in ("pre", None) and result.seq < view.deployed and live(step):
         return "measured before another run changed this environment"
     return _stands_for_older(view, step, result, depth) if depth < MAX_ALIASES else None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -13,12 +13,15 @@ from captain.commands.shared.files import write_file
 from captain.commands.shared.options import answers
 from captain.commands.shared.out import line
 from captain.commands.shared.outcome import Outcome, Rules, outcome
+from captain.commands.shared.scoring import closing
+from captain.commands.shared.step_summary import append_summary
 from captain.errors import UsageError
 from captain.events import Asked, Asking, Event, Recorded
 from captain.exports import exports, names
 from captain.fields import parse_duration
 from captain.run import allowed
 from captain.run.status import status
+from captain.run.summing import resting
 
 if TYPE_CHECKING:
     from captain.checklist import Checklist, Step, Target
@@ -135,8 +138,12 @@ class Wish:
         found = [step for step in steps if allowed.measure(view, step) is None]
         if view.run.standing and not self.everything:
             # What is good and fresh stays; what was not good is looked at again, for it may have been put right.
-            due = [step for step in found if step.id in self.steps or not _stays(view, step)]
-            found, self.kept = due, len(found) - len(due)
+            due = {step.id for step in found if step.id in self.steps or not _stays(view, step)}
+            if due:
+                # What sums up is of before as soon as anything it counts is measured.
+                due |= resting(view.target.checklist)
+            self.kept = sum(step.id not in due for step in found)
+            found = [step for step in found if step.id in due]
         return [step for wave in ordered(found) for step in wave]
 
     def publish(self, event: Event) -> None:
@@ -216,10 +223,12 @@ def judged(view: View, wish: Wish, *, late: bool, duration: timedelta) -> tuple[
     )
 
 
-def write(found: Outcome, result: dict[str, Any], wish: Wish) -> None:
-    """The result where it was asked for, and the further reports."""
+def write(found: Outcome, result: dict[str, Any], wish: Wish, environ: Mapping[str, str]) -> None:
+    """The result where it was asked for, and the further reports; for GitHub the summary of its step too."""
     for form, path in wish.reports:
         write_file(path, [_bytes(form, result)], replace=True)
+    if wish.form == "github":
+        append_summary(result, environ)
     if wish.form != "text":
         write_file(wish.output, [_bytes(wish.form, result)], replace=True)
     elif wish.output == "-":
@@ -245,3 +254,7 @@ def _show(found: Outcome, result: dict[str, Any]) -> None:
     line((pages.heading(*names), "strong"))
     pages.steps(found)
     pages.verdict(found)
+    if "score" in result:
+        line("")
+        line(("Score of the whole review", "strong"))
+        closing(result["score"])
