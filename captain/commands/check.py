@@ -200,7 +200,7 @@ async def _measured(engine: Engine, wish: Wish, ending: Ending) -> tuple[Outcome
 
 
 async def _all(engine: Engine, steps: list[Step], purpose: str) -> None:
-    """Everything side by side, each step after the ones it needs."""
+    """Everything side by side, each step after the ones it needs or stands for."""
     import asyncio
 
     await engine.prepare(steps)
@@ -213,7 +213,7 @@ async def _all(engine: Engine, steps: list[Step], purpose: str) -> None:
     try:
         async with asyncio.TaskGroup() as group:
             for step in steps:
-                before = [tasks[needed] for needed in step.needs if needed in tasks]
+                before = [tasks[needed] for needed in step.after if needed in tasks]
                 tasks[step.id] = group.create_task(one(step, before))
     except BaseExceptionGroup as problems:
         # The first says why; the others were stopped with it.

@@ -255,8 +255,14 @@ def _judged(
         verdict = judged.verdict
         if verdict.good:
             verdict = Verdict.WARN if suffices else Verdict.UNKNOWN
+        asked = [one for one in errors if not one.barred]
+        if not verdict.good and any(fault(one, plan.on_error) == "fail" for one in asked):
+            verdict = Verdict.FAIL
         said = [one.error.message for one in barred if one.error is not None]
-        message = "; ".join(part for part in (*said, judged.message, *notes) if part)
+        said += [one.error.advice for one in asked if one.error is not None]
+        # What was not observed is told by the errors; what is wrong is not.
+        seen = "" if asked and judged.verdict is Verdict.UNKNOWN else judged.message
+        message = "; ".join(dict.fromkeys(part for part in (*said, seen, *notes) if part))
         return Sample(answers, verdict, message, judged.conditions)
     if judged.verdict.good or not errors:
         message = "; ".join(part for part in (judged.message, *notes) if part)
@@ -338,12 +344,12 @@ def max_age_ms(desk: Desk, step: Step, depth: int = 0) -> int:
 
 
 def ordered(steps: Iterable[Step]) -> list[list[Step]]:
-    """Steps in waves: each wave needs only steps of earlier ones (or none of these)."""
+    """Steps in waves: each wave needs and stands for only steps of earlier ones (or none of these)."""
     left = list(steps)
     waves: list[list[Step]] = []
     while left:
         names = {step.id for step in left}
-        wave = [step for step in left if not names & set(step.needs)] or left
+        wave = [step for step in left if not names & set(step.after)] or left
         waves.append(wave)
         done = {step.id for step in wave}
         left = [step for step in left if step.id not in done]
