@@ -265,7 +265,9 @@ def _judged(
         message = "; ".join(dict.fromkeys(part for part in (*said, seen, *notes) if part))
         return Sample(answers, verdict, message, judged.conditions)
     if judged.verdict.good or not errors:
-        message = "; ".join(part for part in (judged.message, *notes) if part)
+        # A pass does not need what could not be asked; half of one is told why.
+        why = [one.error.advice for one in errors if one.error is not None and judged.verdict is Verdict.WARN]
+        message = "; ".join(dict.fromkeys(part for part in (judged.message, *why, *notes) if part))
         return Sample(answers, judged.verdict, message, judged.conditions)
     faults = [fault(one, plan.on_error) for one in errors]
     message = "; ".join(dict.fromkeys([*(one.error.advice for one in errors if one.error is not None), *notes]))
