@@ -86,14 +86,22 @@ class Review:
             await engine.close()
 
     async def status(self, step: str, *, sign: bool = False) -> Status:
-        """How the step stands after it was asked, and asked again after somebody signed it."""
+        """How the step stands after it was asked, and with `sign` after somebody signed it with evidence."""
         engine = self._engine()
         try:
             await engine.open(None)
             await engine.measure(step)
             if sign:
-                await engine.sign(step, "approve", "https://example.com/evidence")
-                await engine.measure(step)
+                await engine.sign(step, "approve", "seen", ["https://example.com/evidence"])
+            return self._status(engine, step)
+        finally:
+            await engine.close()
+
+    async def standing(self, step: str) -> Status:
+        """How the step stands without being asked."""
+        engine = self._engine()
+        try:
+            await engine.open(None)
             return self._status(engine, step)
         finally:
             await engine.close()
