@@ -21,9 +21,8 @@ MINE = ("monitoring", "logging", "performance", "backup", "documentation", "scal
 NOBODY = "http://127.0.0.1:9"
 """Where nothing listens."""
 OFF = {
-    name: f'"{NOBODY}"' for name in ("base_url", "edge_url", "forge_api", "prometheus", "offsite_endpoint")
-} | {
-    name: f'"{NOBODY}/x"' for name in ("metrics_url", "worker_metrics_url", "asset_url", "page_a_url", "page_b_url")
+    **dict.fromkeys(("base_url", "edge_url", "forge_api", "prometheus", "offsite_endpoint"), f'"{NOBODY}"'),
+    **dict.fromkeys(("metrics_url", "worker_metrics_url", "asset_url", "page_a_url", "page_b_url"), f'"{NOBODY}/x"'),
 }
 """No system of the machine the tests run on."""
 FILES = (
@@ -119,13 +118,13 @@ SPOILED = [
     ("perf.bundle-ci", "fail", changed(".github/workflows/ci.yml", "size-limit.json", "size-limit.json || true"),
      "gating"),
     ("perf.bundle-ci", "fail", changed(".github/workflows/ci.yml", "npx size-limit", "npx eslint"), "step.found"),
-    ("perf.bundle-ci", "fail", built("reports/size-limit.json", [{**shop.SIZES[0], "passed": False}]), "sizes.problems"),
+    ("perf.bundle-ci", "fail", built("reports/size-limit.json", [{**shop.SIZES[0], "passed": False}]), "sizes.prob"),
     ("perf.bundle-ci", "unknown", gone("reports/size-limit.json"), "no such file is there"),
     ("perf.code-split", "fail", built("frontend/.next/diagnostics/route-bundle-stats.json", shop.STATS[:1]), "refused"),
     ("perf.code-split", "fail",
      built("frontend/.next/diagnostics/route-bundle-stats.json",
            [{**one, "firstLoadUncompressedJsBytes": 2_000_000} for one in shop.STATS]), "refused"),
-    ("perf.lazy", "fail", changed("frontend/app/page.tsx", shop.TRACKED["frontend/app/page.tsx"], "export const a = 1\n"),
+    ("perf.lazy", "fail", changed("frontend/app/page.tsx", shop.TRACKED["frontend/app/page.tsx"], "const a = 1\n"),
      "dynamic"),
     ("perf.lazy", "fail", built("frontend/.next/react-loadable-manifest.json", LOADED), "build.lazy_entries"),
     ("perf.lazy", "warn", gone("frontend/.next/react-loadable-manifest.json"), "no such file is there"),

@@ -16,6 +16,8 @@ from tests.checklists.reviewing import Review
 from tests.docker_engine import Box
 from tests.git_repo import Repo
 from tests.http_server import Servers, answer, read_request
+from tests.postgres_server import Postgres
+from tests.prometheus_server import PrometheusServer
 from tests.redis_server import RedisServer, RedisServers
 
 
@@ -40,7 +42,9 @@ def record(level: str, message: str, **more: Any) -> str:
     return json.dumps({"ts": at, "level": level, "logger": "shop", "message": message, **more})
 
 
-TRACE = 'Traceback (most recent call last):\n  File "/app/pay.py", line 3, in pay\n    1 / 0\nZeroDivisionError: division'
+TRACE = (
+    'Traceback (most recent call last):\n  File "/app/pay.py", line 3, in pay\n    1 / 0\nZeroDivisionError: division'
+)
 
 
 def start(box: Box, service: str, lines: list[str], script: str = "exec sleep 600", **config: Any) -> None:
@@ -222,7 +226,7 @@ async def test_a_task_that_goes_all_the_way_is_the_whole_proof(
     # What the product's own task would do: store the text under the key.
     program = repo.write(
         "scripts/task-canary",
-        f"#!/bin/sh\nexec redis-cli -s {server.unix} SET captain:canary \"$CAPTAIN_CANARY\" EX 60\n",
+        f'#!/bin/sh\nexec redis-cli -s {server.unix} SET captain:canary "$CAPTAIN_CANARY" EX 60\n',
     )
     program.chmod(0o755)
     review = checked(repo, docker_box)
@@ -231,13 +235,15 @@ async def test_a_task_that_goes_all_the_way_is_the_whole_proof(
     assert verdict == "pass", message
 
 
-def enqueue(server: RedisServer, age: int) -> None:
-    """A task of Dramatiq's that was made so many seconds ago and waits."""
+def enqueue(server: RedisServer, age: int, many: int = 1) -> None:
+    """Tasks of Dramatiq's that were made so many seconds ago and wait."""
     at = int((datetime.now(UTC).timestamp() - age) * 1000)
-    message = {"queue_name": "default", "actor_name": "ok", "args": [], "kwargs": {}, "options": {},
-               "message_id": "7f3a", "message_timestamp": at}  # fmt: skip
-    server.run("HSET", "dramatiq:default.msgs", "7f3a", json.dumps(message))
-    server.run("RPUSH", "dramatiq:default", "7f3a")
+    message = {"queue_name": "default", "actor_name": "ok", "args": [], "kwargs": {}, "options": {}}
+    for number in range(many):
+        name = f"7f3a-{number}"
+        whole = {**message, "message_id": name, "message_timestamp": at}
+        server.run("HSET", "dramatiq:default.msgs", name, json.dumps(whole))
+        server.run("RPUSH", "dramatiq:default", name)
 
 
 async def test_a_balancer_spreads_its_requests(repo: Repo, servers: Servers) -> None:
@@ -260,3 +266,61 @@ async def test_a_balancer_spreads_its_requests(repo: Repo, servers: Servers) -> 
     instances = 3
     shop.spoil(repo, "backend/shop/settings.py", "SECURE_PROXY_SSL_HEADER", "OTHER")
     assert (await review.verdict("scal.lb"))[0] == "fail"
+
+
+async def test_the_cache_is_the_same_one_from_inside(repo: Repo, docker_box: Box, redis_servers: RedisServers) -> None:
+    server = redis_servers.start("--maxmemory", "64mb", "--maxmemory-policy", "allkeys-lru")
+    review = checked(repo, docker_box, ping_max='duration("5s")')
+    review.secrets, review.allow = {"REDIS_URL": server.url()}, "active"
+    assert (await review.act("perf.cache"))[0] == "pass"
+    # The image of these tests has no Python: what stands for it says which Redis it found.
+    program = repo.path.parent / "python"
+    program.write_text(f"#!/bin/sh\necho {server.client().info('server')['run_id']}\n")
+    program.chmod(0o755)
+    inside: dict[str, Any] = {"HostConfig": {"Binds": [f"{program}:/bin/python:ro"]}}
+    start(docker_box, "backend", [], **inside)
+    verdict, message = await review.act("scal.cache")
+    assert verdict == "pass", message
+    program.write_text("#!/bin/sh\necho another\n")
+    verdict, message = await review.act("scal.cache")
+    assert verdict == "warn" and 'inside.stdout = "another"' in message
+
+
+async def test_the_depth_of_the_queue_is_exported_and_alerted_on(
+    repo: Repo, redis_servers: RedisServers, prometheus_server: PrometheusServer, servers: Servers
+) -> None:
+    """The gauge of seven that the shop of these tests exports stands for the depth of the queue."""
+    server = redis_servers.start()
+    families = (
+        "# TYPE dramatiq_messages_total counter\ndramatiq_messages_total 3\n"
+        "# TYPE dramatiq_message_duration_milliseconds histogram\n"
+        'dramatiq_message_duration_milliseconds_bucket{le="+Inf"} 3\n'
+        "dramatiq_message_duration_milliseconds_sum 9\ndramatiq_message_duration_milliseconds_count 3\n"
+    )
+    plain = "Content-Type: text/plain; version=0.0.4"
+    params = {
+        "prometheus": text(prometheus_server.url),
+        "worker_metrics_url": text(servers.answer(answer(families.encode(), plain)).url),
+        "queue_depth_metric": text("db_connections"),
+        "tasks_alert": text("SlowShop"),
+    }
+    review = Review(repo.path, params, {"REDIS_URL": server.url()})
+    prometheus_server.until(lambda: prometheus_server.value("db_connections"))
+    enqueue(server, 5, 7)
+    verdict, message = await review.verdict("mon.tasks")
+    assert verdict == "warn" and "canary was not run" in message
+    enqueue(server, 5, 40)
+    verdict, message = await review.verdict("mon.tasks")
+    assert verdict == "fail" and "depth.value = 7" in message
+    other = servers.answer(answer(b"# TYPE other counter\nother 1\n", plain))
+    review.params = {**params, "worker_metrics_url": text(other.url)}
+    verdict, message = await review.verdict("mon.tasks")
+    assert verdict == "fail" and "size(families.missing) = 2" in message
+
+
+async def test_connections_of_all_replicas_fit_into_the_database(repo: Repo, postgres_server: Postgres) -> None:
+    review = Review(repo.path, {"max_replicas": "8"}, {"DATABASE_URL": postgres_server.dsn()})
+    verdict, message = await review.verdict("scal.pooling")
+    assert verdict == "fail" and "params.max_replicas = 8" in message
+    review.params = {"max_replicas": "2"}
+    assert (await review.verdict("scal.pooling"))[0] != "fail"

@@ -55,7 +55,9 @@ jobs:
     runs-on: ubuntu-latest
     steps: [{ run: curl --fail https://shop.example.com/healthz }]
 """
-DEPLOY = "on: { push: { branches: [main] } }\njobs: { deploy: { runs-on: ubuntu-latest, steps: [{ run: ./deploy.sh }] } }\n"
+DEPLOY = (
+    "on: { push: { branches: [main] } }\njobs: { deploy: { runs-on: ubuntu-latest, steps: [{ run: ./deploy.sh }] } }\n"
+)
 STATS = [
     {"route": "/", "firstLoadUncompressedJsBytes": 300_000, "firstLoadChunkPaths": [".next/static/chunks/a.js"]},
     {
