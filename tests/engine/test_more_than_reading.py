@@ -169,7 +169,7 @@ async def test_what_kept_the_reading_half_from_being_measured_is_said(shop: Shop
         assert "pot was not run" in half.message and "127.0.0.1:9/: connection refused" in half.message
     away = MIXED.replace("http: { url: '${{ vars.url }}/healthz' }", "docker: { host: 'unix:///nowhere.sock' }")
     write(shop, away.replace("live.status == 200", "live.matched > 0"), allow="[]")
-    async with captain(shop) as engine:
+    async with captain(shop, "1.6.0") as engine:
         await engine.measure_section("pre")
         half = found(engine, "stirred")
         assert half.verdict == "unknown"
