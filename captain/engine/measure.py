@@ -296,7 +296,7 @@ def _entry(
         "started": stamp(outcome.started),
         "duration_ms": outcome.duration_ms,
         "held_ms": outcome.held_ms,
-        "max_age_ms": max_age_ms(desk, step),
+        "max_age_ms": max_age_ms(desk, step, half=step.safety != "read" and _permitted(purpose) == "read"),
         "attempt": attempt,
         "probes": [
             {
@@ -323,24 +323,25 @@ def _entry(
     return Draft("step.result", desk.open_run().id, fitted(data)), blobs
 
 
-def max_age_ms(desk: Desk, step: Step, depth: int = 0) -> int:
+def max_age_ms(desk: Desk, step: Step, depth: int = 0, *, half: bool = False) -> int:
     """How long a result of this step counts; 0 is as long as its section is open.
 
-    What an alias asks anew counts as long as where it is asked by its own step.
+    What an alias asks anew counts as long as where it is asked by its own step. Of `half` a step, where only what
+    reads was asked, no longer than such probes do.
     """
     from captain.checklist import Alias
 
-    if step.max_age is not None:
+    if step.max_age is not None and not half:
         return _ms(step.max_age)
-    if step.hold is not None or step.action is not None or step.safety != "read":
+    if step.hold is not None or step.action is not None or (step.safety != "read" and not half):
         return 0
-    ages: list[int] = []
+    ages = [_ms(step.max_age)] if step.max_age is not None else []
     for one in step.asks.values():
         if isinstance(one, Alias):
             other = desk.target.step(one.step)
             if other is not None and anew(other) and depth < MAX_ALIASES:
                 ages.append(max_age_ms(desk, other, depth + 1))
-        elif one.probe:
+        elif one.probe and (one.probe.safety == "read" or not half):
             ages.append(_ms(one.probe.max_age))
     return min((age for age in ages if age), default=0)
 

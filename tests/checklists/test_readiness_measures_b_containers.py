@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import socket
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -47,6 +48,14 @@ TRACE = (
 )
 
 
+def until(true: Callable[[], bool], seconds: float = 30) -> None:
+    """Wait until it holds."""
+    deadline = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < deadline, "it never came"
+        time.sleep(0.02)
+
+
 def start(box: Box, service: str, lines: list[str], script: str = "exec sleep 600", **config: Any) -> None:
     """A running container of a service that has logged these lines."""
     labels = {"com.docker.compose.project": box.prefix, "com.docker.compose.service": service}
@@ -54,22 +63,21 @@ def start(box: Box, service: str, lines: list[str], script: str = "exec sleep 60
     made = box.start(service, Cmd=["sh", "-c", f"cat <<'END'\n{said}\nEND\n{script}"], Labels=labels, **config)
     box.until(made, lambda one: bool(one["State"]["Running"]))
     wanted = len(said.splitlines())
-    deadline = 0
-    while box.engine.client.logs(made, stdout=True, stderr=True).count(b"\n") < wanted:
-        deadline += 1
-        assert deadline < 1000, "it never wrote its lines"
+    until(lambda: box.engine.client.logs(made, stdout=True, stderr=True).count(b"\n") >= wanted)
 
 
 def checked(repo: Repo, box: Box, **params: str) -> Review:
     return Review(repo.path, {"project": text(box.prefix), **params}, environ=box.engine.environ)
 
 
-GOOD = [record("INFO", f"request {number}") for number in range(60)]
+def good() -> list[str]:
+    """As many lines of JSON as a ratio needs, and some more."""
+    return [record("INFO", f"request {number}") for number in range(60)]
 
 
 async def test_lines_of_json_with_their_fields_are_structured(repo: Repo, docker_box: Box) -> None:
     for service in ("backend", "worker"):
-        start(docker_box, service, GOOD)
+        start(docker_box, service, good())
     found = await checked(repo, docker_box).measure("log.structured", "log.levels")
     assert {step: said[0] for step, said in found.items()} == {"log.structured": "pass", "log.levels": "pass"}, found
     repo.write("backend/shop/views.py", "def view():\n    print('hello')\n")
@@ -88,8 +96,8 @@ async def test_plain_lines_are_half_and_lines_without_levels_nothing(repo: Repo,
 
 
 async def test_debug_lines_fail_except_where_they_are_allowed(repo: Repo, docker_box: Box) -> None:
-    start(docker_box, "backend", [*GOOD, record("DEBUG", "select 1")])
-    start(docker_box, "worker", GOOD)
+    start(docker_box, "backend", [*good(), record("DEBUG", "select 1")])
+    start(docker_box, "worker", good())
     verdict, message = await checked(repo, docker_box).verdict("log.levels")
     assert verdict == "fail" and "debug_lines = 1" in message
     assert (await checked(repo, docker_box, debug_allowed="true").verdict("log.levels"))[0] == "pass"
@@ -100,7 +108,7 @@ async def test_debug_lines_fail_except_where_they_are_allowed(repo: Repo, docker
 
 async def test_too_few_lines_are_unknown(repo: Repo, docker_box: Box) -> None:
     for service in ("backend", "worker"):
-        start(docker_box, service, GOOD[:3])
+        start(docker_box, service, good()[:3])
     verdict, message = await checked(repo, docker_box).verdict("log.structured")
     assert verdict == "unknown" and "fewer than 50 lines" in message
 
@@ -141,7 +149,7 @@ async def test_a_request_without_a_record_or_with_half_of_one_fails(
 async def test_traces_are_in_the_log_and_not_on_the_page(repo: Repo, docker_box: Box, servers: Servers) -> None:
     clean = text(servers.answer(answer(b"nothing here", status="404 Not Found")).url)
     for service in ("backend", "worker"):
-        start(docker_box, service, [*GOOD, record("ERROR", "failed", exc_info=TRACE)])
+        start(docker_box, service, [*good(), record("ERROR", "failed", exc_info=TRACE)])
     verdict, message = await checked(repo, docker_box, base_url=clean).verdict("log.traces")
     assert verdict == "pass", message
     leaky = text(servers.answer(answer(TRACE.encode(), status="404 Not Found")).url)
@@ -152,7 +160,7 @@ async def test_traces_are_in_the_log_and_not_on_the_page(repo: Repo, docker_box:
 async def test_where_nothing_failed_a_person_shows_a_trace(repo: Repo, docker_box: Box, servers: Servers) -> None:
     clean = text(servers.answer(answer(b"nothing here", status="404 Not Found")).url)
     for service in ("backend", "worker"):
-        start(docker_box, service, GOOD)
+        start(docker_box, service, good())
     review = checked(repo, docker_box, base_url=clean)
     waiting = await review.status("log.traces")
     assert waiting.waits and not waiting.counts
@@ -191,8 +199,7 @@ async def test_what_a_container_keeps_to_itself_is_state(repo: Repo, docker_box:
     start(docker_box, "backend", [], "touch /data/upload; exec sleep 600")
     start(docker_box, "frontend", [])
     made = docker_box.name("backend")
-    while not docker_box.engine.client.diff(made):
-        pass
+    until(lambda: bool(docker_box.engine.client.diff(made)))
     verdict, message = await checked(repo, docker_box).verdict("scal.stateless")
     assert verdict == "fail" and "writable_changes" in message
 

@@ -163,6 +163,7 @@ async def test_a_cache_that_nobody_counts_fails(repo: Repo, prometheus_server: P
     assert verdict == "fail" and "size(endpoint.missing) = 2" in message
     # Of a cache that hits whenever the shop is asked, and never misses where it is slow.
     names = {"cache_hits_metric": "http_requests_total", "cache_misses_metric": "http_request_duration_seconds_count"}
+    prometheus_server.until_busy()
     prometheus_server.app.visit("/items", 200)
     query = "sum(increase(http_requests_total[1h])) >= 100"
     prometheus_server.until(lambda: prometheus_server.value(query))

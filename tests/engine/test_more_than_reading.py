@@ -147,6 +147,8 @@ async def test_where_it_can_never_run_the_reading_half_still_counts(shop: Shop) 
     async with captain(shop) as engine:
         await engine.measure_section("pre")
         assert found(engine, "stirred").verdict == "warn"
+        result = found(engine, "stirred").result
+        assert result is not None and result.max_age_ms == 15 * 60 * 1000, "it is as soon old as what was asked"
         shop.health = 500
         await engine.measure("stirred")
         assert found(engine, "stirred").verdict == "fail"
