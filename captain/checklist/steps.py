@@ -170,6 +170,11 @@ class Step(Model):
         """Whether any of its probes, or what it stands for, only reads."""
         return any(isinstance(ask, Alias) or (ask.probe and ask.probe.safety == "read") for ask in self.asks.values())
 
+    @property
+    def after(self) -> tuple[str, ...]:
+        """Steps that are measured before this one where both are: what it needs, and what it stands for."""
+        return (*self.needs, *(ask.step for ask in self.asks.values() if isinstance(ask, Alias)))
+
     def programs(self, *, reading: bool = False) -> tuple[Program, ...]:
         """What must be trusted before it is measured or run; with `reading` only of probes that do no more."""
         asks = [*self.asks.values(), *(self.observe.asks.values() if self.observe else ())]

@@ -203,7 +203,7 @@ async def _measured(engine: Engine, wish: Wish, ending: Ending) -> tuple[Outcome
 
 
 async def _all(engine: Engine, steps: list[Step], purpose: str) -> None:
-    """Everything side by side, each step after the ones it needs or sums up."""
+    """Everything side by side, each step after the ones it needs, stands for or sums up."""
     import asyncio
 
     from captain.run.summing import before

@@ -28,6 +28,7 @@ async def answer(
     asked = f"step {alias.step}"
     began = desk.clock.monotonic()
     observed: dict[str, Value] = {}
+    notes: tuple[str, ...] = ()
     step = desk.target.step(alias.step)
     if step is None:
         why: str | None = "there is no such step"
@@ -38,13 +39,14 @@ async def answer(
     elif anew(step) or (purpose == "verify" and anew(step, holds=True)):
         sample = await _ask(desk, step, purpose, names, depth + 1)
         observed, why = _seen(desk, step, sample, purpose)
+        notes = _notes(asked, sample.verdict, sample.message)
     elif purpose == "verify":
         why = "what proves a rollback is measured anew, and this step is not captain's to measure"
     else:
-        observed, why = _recorded(desk, step)
+        observed, why, notes = _recorded(desk, step, asked)
     error = None if why is None else ProbeError(f"{asked}: {why}", fault="instrument")
     took = timedelta(seconds=desk.clock.monotonic() - began)
-    return Answer(name, "alias", took, asked, Measurement(observed, asked), error)
+    return Answer(name, "alias", took, asked, Measurement(observed, asked, notes=notes), error)
 
 
 def _barred(desk: Desk, step: Step) -> str | None:
@@ -76,11 +78,18 @@ def _seen(desk: Desk, step: Step, sample: Sample, purpose: str) -> tuple[dict[st
     for one in sample.answers:
         for key, value in one.observed.items():
             observed[f"{one.name}.{key}" if one.name else key] = value
-    observed.pop("passed", None)
+    for name in ("passed", "warned"):
+        observed.pop(name, None)
     if sample.verdict is Verdict.UNKNOWN:
         return observed, sample.message
     observed["passed"] = sample.verdict.good and (purpose == "verify" or _signed(desk, step))
+    observed["warned"] = sample.verdict is Verdict.WARN
     return observed, None
+
+
+def _notes(asked: str, verdict: Verdict, message: str) -> tuple[str, ...]:
+    """Why the other step is not all well: `passed = false` alone says nothing."""
+    return (f"{asked}: {message}",) if verdict in (Verdict.WARN, Verdict.FAIL) else ()
 
 
 def _signed(desk: Desk, step: Step) -> bool:
@@ -93,14 +102,16 @@ def _signed(desk: Desk, step: Step) -> bool:
     return not found.waits and found.rejected is None
 
 
-def _recorded(desk: Desk, step: Step) -> tuple[dict[str, Value], str | None]:
+def _recorded(desk: Desk, step: Step, asked: str) -> tuple[dict[str, Value], str | None, tuple[str, ...]]:
     """Actions, holds and what a person confirms: as the run knows them, while that still counts."""
     if desk.target.checklist.find(step.id) is None:
-        return {}, "a step of another checklist has no result in this run"
+        return {}, "a step of another checklist has no result in this run", ()
     view = desk.view()
     found = status(replace(view, asking=view.asking - {step.id}), step)
     if found.result is None:
-        return {}, found.message
+        return {}, found.message, ()
     if found.stale or found.verdict is Verdict.UNKNOWN:
-        return {}, found.stale_why or found.message
-    return {**revive(step, found.result.observed), "passed": found.verdict.good and found.state == "measured"}, None
+        return {}, found.stale_why or found.message, ()
+    passed = found.verdict.good and found.state == "measured"
+    observed = {**revive(step, found.result.observed), "passed": passed, "warned": found.verdict is Verdict.WARN}
+    return observed, None, _notes(asked, found.verdict, found.message)

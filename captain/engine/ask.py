@@ -207,7 +207,9 @@ def resolved(ask: Ask, scope: Scope, values: Mapping[str, Any]) -> Any:
     except ValidationError as raised:
         first = raised.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
-        raise ProbeError(f"{ask.kind}: {where} {first['msg']}", fault="instrument") from raised
+        written = ask.params.get(where)
+        hint = f"it is written {written}" if isinstance(written, str) and "${{" in written else None
+        raise ProbeError(f"{ask.kind}: {where} {first['msg']}", fault="instrument", hint=hint) from raised
 
 
 def evidence(desk: Desk, answer: Answer) -> Evidence:

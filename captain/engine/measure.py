@@ -256,11 +256,19 @@ def _judged(
         verdict = judged.verdict
         if verdict.good:
             verdict = Verdict.WARN if suffices else Verdict.UNKNOWN
+        asked = [one for one in errors if not one.barred]
+        if not verdict.good and any(fault(one, plan.on_error) == "fail" for one in asked):
+            verdict = Verdict.FAIL
         said = [one.error.message for one in barred if one.error is not None]
-        message = "; ".join(part for part in (*said, judged.message, *notes) if part)
+        said += [one.error.advice for one in asked if one.error is not None]
+        # What was not observed is told by the errors; what is wrong is not.
+        seen = "" if asked and judged.verdict is Verdict.UNKNOWN else judged.message
+        message = "; ".join(dict.fromkeys(part for part in (*said, seen, *notes) if part))
         return Sample(answers, verdict, message, judged.conditions)
     if judged.verdict.good or not errors:
-        message = "; ".join(part for part in (judged.message, *notes) if part)
+        # A pass does not need what could not be asked; half of one is told why.
+        why = [one.error.advice for one in errors if one.error is not None and judged.verdict is Verdict.WARN]
+        message = "; ".join(dict.fromkeys(part for part in (judged.message, *why, *notes) if part))
         return Sample(answers, judged.verdict, message, judged.conditions)
     faults = [fault(one, plan.on_error) for one in errors]
     message = "; ".join(dict.fromkeys([*(one.error.advice for one in errors if one.error is not None), *notes]))
@@ -289,7 +297,7 @@ def _entry(
         "started": stamp(outcome.started),
         "duration_ms": outcome.duration_ms,
         "held_ms": outcome.held_ms,
-        "max_age_ms": max_age_ms(desk, step),
+        "max_age_ms": max_age_ms(desk, step, half=step.safety != "read" and _permitted(purpose) == "read"),
         "attempt": attempt,
         "probes": [
             {
@@ -316,30 +324,31 @@ def _entry(
     return Draft("step.result", desk.open_run().id, fitted(data)), blobs
 
 
-def max_age_ms(desk: Desk, step: Step, depth: int = 0) -> int:
+def max_age_ms(desk: Desk, step: Step, depth: int = 0, *, half: bool = False) -> int:
     """How long a result of this step counts; 0 is as long as its section is open.
 
-    What an alias asks anew counts as long as where it is asked by its own step.
+    What an alias asks anew counts as long as where it is asked by its own step. Of `half` a step, where only what
+    reads was asked, no longer than such probes do.
     """
     from captain.checklist import Alias
 
-    if step.max_age is not None:
+    if step.max_age is not None and not half:
         return _ms(step.max_age)
-    if step.hold is not None or step.action is not None or step.safety != "read":
+    if step.hold is not None or step.action is not None or (step.safety != "read" and not half):
         return 0
-    ages: list[int] = []
+    ages = [_ms(step.max_age)] if step.max_age is not None else []
     for one in step.asks.values():
         if isinstance(one, Alias):
             other = desk.target.step(one.step)
             if other is not None and anew(other) and depth < MAX_ALIASES:
                 ages.append(max_age_ms(desk, other, depth + 1))
-        elif one.probe:
+        elif one.probe and (one.probe.safety == "read" or not half):
             ages.append(_ms(one.probe.max_age))
     return min((age for age in ages if age), default=0)
 
 
 def ordered(steps: Iterable[Step]) -> list[list[Step]]:
-    """Steps in waves: each wave needs only steps of earlier ones (or none of these), and what sums up comes last."""
+    """Steps in waves: each needs and stands for only steps of earlier ones (or none of these); what sums up is last."""
     left = list(steps)
     first = before(left)
     waves: list[list[Step]] = []

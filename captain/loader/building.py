@@ -10,7 +10,7 @@ from itertools import islice
 
 from captain.checklist import Ask, Checklist, Defaults, Gate, Section, Step
 from captain.documents import Node
-from captain.loader.asking import asks_of, default_expect, observe_of
+from captain.loader.asking import asks_of, default_expect, default_warn, observe_of
 from captain.loader.drafts import Draft, DraftSection, DraftStep
 from captain.loader.problems import Problems, nearest, show
 from captain.loader.validate import build
@@ -126,6 +126,7 @@ def build_step(
     }
     if not built.expect:
         update["expect"] = default_expect(draft.asks)
+        update["warn"] = built.warn or default_warn(draft.asks)
     if built.safety != "read":
         _more_than_reading(draft.node, built, setting, problems)
     return built.model_copy(update=update | _defaulted(built, defaults))

@@ -72,7 +72,7 @@ class World:
         if found is None or found[1] in seen or len(seen) > MAX_ALIASES:
             return None
         there, step = found
-        flat = {"passed": BOOL}
+        flat = {"passed": BOOL, "warned": BOOL}
         if "compare" in step.questions:
             return None
         for name, inner in self.observed(there, step.asks or step.observe_asks, seen | {step}).items():

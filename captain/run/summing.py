@@ -30,12 +30,12 @@ def resting(checklist: Checklist) -> frozenset[str]:
 
 
 def before(steps: Iterable[Step]) -> Mapping[str, frozenset[str]]:
-    """By step id the others of these that must be over before it is asked: what it needs, and what it sums up."""
+    """By step id the others of these that must be over before it is asked: what it needs, stands for, and sums up."""
     steps = list(steps)
     names = frozenset(step.id for step in steps)
     summing = [step.id for step in steps if sums_up(step)]
     rest = names - _above(steps, summing, None)
-    return {step.id: (names & set(step.needs)) | (rest if step.id in summing else frozenset()) for step in steps}
+    return {step.id: (names & set(step.after)) | (rest if step.id in summing else frozenset()) for step in steps}
 
 
 def summed_before(view: View, step: Step, result: Result) -> str | None:

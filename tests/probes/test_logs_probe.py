@@ -487,3 +487,12 @@ async def test_a_step_says_in_the_log_what_was_found_and_keeps_no_secret(tmp_pat
     result = (await step.ask("logs: { source: file, path: app.log, since: 1h }")).data
     assert result["verdict"] == "fail" and result["observed"]["secrets_found"] == 1
     assert all(SECRET.encode() not in data for name, data in step.everything())
+
+
+async def test_the_line_of_a_canary_says_which_fields_it_lacks(tmp_path: Path) -> None:
+    line = f'{{"ts": "{NOW.isoformat()}", "level": "INFO", "message": "captain-1", "method": "GET"}}\n'
+    keys: dict[str, Any] = {"since": "all", "canary": "captain-1", "required_fields": ("method", "path")}
+    found = await of_file(tmp_path, line, **keys)
+    assert found.observed["canary_missing"] == ["path"]
+    found = await of_file(tmp_path, "INFO captain-1 GET /\n", **keys)
+    assert "canary_missing" not in found.observed, "of a plain line nobody can tell"
