@@ -350,7 +350,15 @@ def load() -> None:
     import docker  # noqa: F401  # its import is all that is wanted
 
 
+_FIXED = re.compile(r"([^\s@]+?)(?::[\w.-]+)?@(sha256:[0-9a-f]{64})")
+
+
 def image_pin(ref: str, *, host: str | None, environ: Mapping[str, str], seconds: float) -> Image:
-    """What can be run for `ref` and never moves. Blocks. Raises ProbeError where neither engine nor registry has it."""
+    """What can be run for `ref` and never moves. Blocks. Raises ProbeError where neither engine nor registry has it.
+
+    A reference that names its digest is taken at its word, with or without an engine: it cannot move.
+    """
+    if fixed := _FIXED.fullmatch(ref):
+        return Image(ref, f"{fixed[1]}@{fixed[2]}", fixed[2], "repository")
     with Reader(endpoint(host, environ), seconds) as engine:
         return engine.pin(ref)
