@@ -11,6 +11,7 @@ from captain.errors import ProbeError
 from captain.fields import StepName, Text, wrong
 from captain.measurement import Measurement, Value
 from captain.probes import Context, Kept, Probe, probe
+from captain.safe import safe
 
 _SLACK = timedelta(seconds=2)
 """An entry may be dated so far ahead of the clock; further ahead its age is unknown."""
@@ -73,24 +74,16 @@ expect: [ok, age <= days(90)]"""
             return f"the log: newest decision on {self.gate}{where}"
         return f"the log: newest {self.sort} of {self.step}{where}"
 
-    def _nothing(self, environment: str) -> str:
-        """What did not happen yet, and what would make it happen."""
-        said = {
-            "gate": f"nobody decided on {self.gate} in {environment} yet",
-            "result": f"{self.step} was not measured in {environment} yet",
-            "drill": f"{self.step} was not run in {environment} yet: captain act runs it where that is allowed",
-            "rehearsal": f"no rollback was carried out in {environment} yet, and no drill of {self.step}",
-        }
-        return said["gate" if self.gate is not None else self.sort]
-
     async def measure(self, ctx: Context) -> Measurement:
         if ctx.records is None:
             raise ProbeError("captain's log is not at hand")
         kind: Kept = "gate" if self.gate is not None else self.sort
-        where = self.environment or ctx.environment
-        entry = await ctx.records.newest(kind, self.gate or self.step or "", where)
+        name, where = self.gate or self.step or "", self.environment or ctx.environment
+        entry = await ctx.records.newest(kind, name, where)
         if entry is None:
-            return Measurement({"found": False}, self.asks(), notes=(self._nothing(where),))
+            what = "decision on" if self.gate is not None else f"{self.sort} of"
+            note = f"the log holds no {what} {safe(name, 130)} in {safe(where, 64)} yet"
+            return Measurement({"found": False}, self.asks(), notes=(note,))
         now = ctx.clock.now()
         notes: tuple[str, ...] = ()
         observed: dict[str, Value] = {

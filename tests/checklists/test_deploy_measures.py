@@ -255,7 +255,7 @@ UNREACHED = {
     "tests-passing": "connection refused",
     "security-scan-clean": "has the job that writes it run?",
     "backups-verified": "no such file or directory",
-    "rollback-plan-tested": "no rollback was carried out in staging yet",
+    "rollback-plan-tested": "no rehearsal of rollback-plan-tested in staging yet",
     "rollback-on-failure": "is the engine running",
     "no-error-spikes": "is Prometheus up",
 }

@@ -27,6 +27,7 @@ from captain.systems.docker.wire import Budget, TooMuch, Transport
 T = TypeVar("T")
 Document = dict[str, Any]
 """An answer of the engine, as it came."""
+_FIXED = re.compile(r"([^\s@]+?)(?::[\w.-]+)?@(sha256:[0-9a-f]{64})")
 
 READS = frozenset(("GET", "HEAD"))
 CHANGES = READS | {"POST", "DELETE"}
@@ -348,9 +349,6 @@ def repository(ref: str) -> str:
 def load() -> None:
     """Import the library before anybody waits for an answer."""
     import docker  # noqa: F401  # its import is all that is wanted
-
-
-_FIXED = re.compile(r"([^\s@]+?)(?::[\w.-]+)?@(sha256:[0-9a-f]{64})")
 
 
 def image_pin(ref: str, *, host: str | None, environ: Mapping[str, str], seconds: float) -> Image:
