@@ -77,8 +77,7 @@ def param_table(lists: dict[str, Checklist]) -> str:
             assert root is not None
             lines = text.splitlines()
             for param, node in (root.get("params") or root).mapping.items():
-                used = text.count(f"params.{param}") - text.count(f"params.{param}_")
-                assert used, f"{name} never reads its param {param}"
+                assert re.search(rf"params\.{param}\b", text), f"{name} never reads its param {param}"
                 remark = re.search(r"(?<=['\w)] )\s*# (.*)$", lines[node.line - 1])
                 yield f"`{param}`", name, f"`{node.text}`", remark[1] if remark else ""
 
