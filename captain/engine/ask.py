@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from captain.clock import stamp
 from captain.engine.around import Inner
 from captain.engine.past import Past
-from captain.errors import CaptainError, ProbeError
+from captain.errors import CaptainError, ProbeError, SecretUnset
 from captain.measurement import Measurement, Value
 
 if TYPE_CHECKING:
@@ -150,7 +150,7 @@ async def ask_resolved(
     duration = timedelta(seconds=desk.clock.monotonic() - started)
     if measurement is not None:
         asked = desk.mask(measurement.asked)
-    return Answer(name, kind, duration, asked, measurement, error)
+    return Answer(name, kind, duration, asked, measurement, error, hopeless=isinstance(error, SecretUnset))
 
 
 def _bug(kind: str, raised: Exception) -> ProbeError:

@@ -141,11 +141,13 @@ class Loading:
         self.check_service(world, shelf)
         checklist: Checklist | None = None
         others: dict[str, Checklist] = {}
+        drafts = [draft] if draft is not None else []
         if service is not None and draft is not None:
             setting = self.setting(service, environment, tiered=True)
             checklist = build_checklist(draft, setting, self.problems)
             self.check(draft, world)
             for other in self._referred(draft, shelf):
+                drafts.append(other)
                 built = build_checklist(other, setting, self.problems)
                 self.check(other, world)
                 if built is not None:
@@ -154,7 +156,7 @@ class Loading:
         if service is None or checklist is None:
             raise UsageError("the checklist cannot be read", hint="captain lint says why")
         chosen = service.environments.get(environment, Environment())
-        used = [document for document in (self.file, *shelf.used) if document is not None]
+        used = [document for document in (self.file, *shelf.made_of(drafts)) if document is not None]
         target = Target(
             service=service,
             environment=environment,

@@ -19,7 +19,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, WithJsonSchema
 from captain.blocking import Blocking
 from captain.clock import Clock
 from captain.effects import Program
-from captain.errors import ProbeError
+from captain.errors import ProbeError, SecretUnset
 from captain.fields import Marker, Name, wrong
 from captain.measurement import Measurement, Value, Verdict
 from captain.measurement import Safety as Safety
@@ -72,7 +72,7 @@ class Context:
     def secret(self, name: str) -> str:
         """The value of a declared secret. Raises ProbeError where it is not set."""
         if name not in self.secrets:
-            raise ProbeError(
+            raise SecretUnset(
                 f"the secret {name} is not set",
                 hint=f"declare it under secrets in captain.yaml and export {name} or {name}_FILE",
             )

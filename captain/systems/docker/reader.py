@@ -27,6 +27,7 @@ from captain.systems.docker.wire import Budget, TooMuch, Transport
 T = TypeVar("T")
 Document = dict[str, Any]
 """An answer of the engine, as it came."""
+_FIXED = re.compile(r"([^\s@]+?)(?::[\w.-]+)?@(sha256:[0-9a-f]{64})")
 
 READS = frozenset(("GET", "HEAD"))
 CHANGES = READS | {"POST", "DELETE"}
@@ -351,6 +352,11 @@ def load() -> None:
 
 
 def image_pin(ref: str, *, host: str | None, environ: Mapping[str, str], seconds: float) -> Image:
-    """What can be run for `ref` and never moves. Blocks. Raises ProbeError where neither engine nor registry has it."""
+    """What can be run for `ref` and never moves. Blocks. Raises ProbeError where neither engine nor registry has it.
+
+    A reference that names its digest is taken at its word, with or without an engine: it cannot move.
+    """
+    if fixed := _FIXED.fullmatch(ref):
+        return Image(ref, f"{fixed[1]}@{fixed[2]}", fixed[2], "repository")
     with Reader(endpoint(host, environ), seconds) as engine:
         return engine.pin(ref)
