@@ -128,7 +128,9 @@ expect: ['running == matched', 'healthy == running', 'restarting == 0']"""
         host_network: Annotated[int, "on the host's network"]
         default_bridge: Annotated[int, "on the default bridge"]
         published_internal: Annotated[int, "ports of data and worker roles open to other machines (needs roles)"]
-        internal: Annotated[bool, "no network of theirs leads outside; with roles those of data, worker (needs networks)"]
+        internal: Annotated[
+            bool, "no network of theirs leads outside; with roles those of data, worker (needs networks)"
+        ]
         privileged: Annotated[int, "privileged"]
         log_unbounded: Annotated[int, "whose log can fill the disk"]
         log_drivers: Annotated[list[str], "log drivers in use"]

@@ -408,5 +408,3 @@ async def redis_info(world: World, data: bytes) -> Measurement:
     port = world.servers.talk(talk).url.rpartition(":")[2].rstrip("/")
     keys = {"url_env": "REDIS_URL", "purpose": "cache", "samples": 2}
     return await world.measure("redis", keys, {"REDIS_URL": f"redis://127.0.0.1:{port}/0"})
-
-
