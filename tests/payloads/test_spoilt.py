@@ -85,6 +85,15 @@ async def test_a_document_that_is_cut_off_is_unknown(world: World, file: str, pa
     assert verdict in allowed(file), seen
 
 
+@pytest.mark.parametrize("file", [name for name in READ if DOCUMENTS[name].free])
+@pytest.mark.parametrize("part", [0.03, 0.25, 0.5, 0.75, 0.97])
+async def test_a_text_that_is_cut_anywhere_is_read_or_refused_in_words(world: World, file: str, part: float) -> None:
+    """Any beginning of it may be a whole one, so what is left is judged for itself."""
+    whole = payload(file)
+    verdict, _ = await said(world, file, whole[: int(len(whole) * part)])
+    assert verdict in RANK
+
+
 @pytest.mark.parametrize("file", JSONS)
 @pytest.mark.parametrize("shape", SHAPES)
 async def test_json_of_another_shape_is_unknown(world: World, file: str, shape: str) -> None:
