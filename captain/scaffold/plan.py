@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from captain.scaffold.importing import imported
 from captain.scaffold.markdown import read_markdown
-from captain.scaffold.offers import one
+from captain.scaffold.offer import one
 from captain.scaffold.quoting import Plain, flow, words
 from captain.scaffold.sheets import Group, Sheet, review, write_sheet
 from captain.scaffold.survey import Survey
@@ -39,7 +39,7 @@ def deployment(shipped: str, found: Survey, repository: str | None) -> tuple[str
     if repository is None or found.forge != "github" or token not in found.set_variables:
         return shipped, []
     asks: Mapping[str, Plain] = {"provider": "github", "repo": repository, "token_env": token}
-    counts = ("total > 0", "failed_count == 0", "pending_count == 0", "missing_count == 0")
+    counts = ("success > 0", "failed_count == 0", "missing_count == 0")
     offer = one("CI", "ci", asks, *counts)
     if not offer.ready:
         return shipped, []
@@ -58,6 +58,7 @@ def planned(
     nothing is written then. Raises UsageError for a source that is no checklist.
     """
     deploy, secrets = deployment(shipped, found, repository)
+    found.repository = repository
     if source is not None:
         files = _imported(found, deploy, source, beside)
         asked = any("token_env: 'GITHUB_TOKEN'" in text for text in files.sheets.values())

@@ -9,7 +9,8 @@ from captain.checklist.lists import Section
 from captain.checklist.steps import Step
 from captain.scaffold.catalogue import SECTIONS, Item, items
 from captain.scaffold.lacking import lacking
-from captain.scaffold.offers import Offer, offers
+from captain.scaffold.offer import Offer
+from captain.scaffold.offers import offers
 from captain.scaffold.quoting import flow, scalar, words
 from captain.scaffold.survey import Survey
 
@@ -108,13 +109,17 @@ def _step(line: Line, found: Survey, made: Mapping[str, Sequence[Offer]], sheet:
         told.insert(0, f"Found: {ready.why}.")
         sheet.secrets += _secrets(ready, sheet.secrets)
         body = _asked(ready)
+        if ready.half:
+            told.append(f"Signed as well: {ready.half}.")
+            body.append(f"sign_off: {{ evidence: required, valid_for: {line.item.valid if line.item else '90d'} }}")
     else:
         question = line.question or (line.item.question if line.item is not None else "")
         if line.item is not None:
             told.append(lacking(line.item, found, offered))
         valid = line.item.valid if line.item is not None else "90d"
         body = [f"manual: {scalar(words(question))}", f"sign_off: {{ evidence: required, valid_for: {valid} }}"]
-    by_people = any(row.startswith("manual:") for row in body)
+    signed = ready is not None and bool(ready.half) and line.alias is None
+    by_people = signed or any(row.startswith("manual:") for row in body)
     measured = line.alias in sheet.measured if line.alias is not None else not by_people
     (sheet.measured if measured else sheet.asked).append(line.id)
     rows = [f"id: {scalar(line.id)}", f"title: {scalar(words(line.title))}"]

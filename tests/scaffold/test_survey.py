@@ -22,7 +22,8 @@ from captain.loader.shelf import shipped
 from captain.probes import probes
 from captain.scaffold.catalogue import items, known
 from captain.scaffold.composed import composed
-from captain.scaffold.offers import Offer, offers, one
+from captain.scaffold.offer import Offer, one
+from captain.scaffold.offers import offers
 from captain.scaffold.survey import Survey, survey
 from captain.systems.patterns import finder
 from tests.docker_engine import Box
@@ -369,10 +370,11 @@ def test_what_outlives_a_container_is_compared_only_where_its_path_is_known(tmp_
     mounts = {"db": ["/var/lib/postgresql/data"], "redis": ["/data"]}
     assert steps["infra.volumes"]["docker"]["require_mounts"] == mounts
     (root / "compose.yaml").write_text("services: { db: { image: 'postgres:18' } }\n")
-    assert "infra.volumes" not in offers(survey(root, {}, lambda: running(root)))
+    unknown = offers(survey(root, {}, lambda: running(root)))["infra.volumes"]
+    assert [one.kinds for one in unknown] == [("compose",)] and unknown[0].half
     (root / "compose.yaml").write_text("services: { web: { build: . } }\n")
     made = offers(survey(root, {}, lambda: running(root)))
-    assert "infra.volumes" not in made and "infra.network" not in made
+    assert [one.kinds for one in made["infra.volumes"]] == [("compose",)] and "infra.network" not in made
 
 
 def test_containers_of_a_real_engine_are_found_and_measured(
