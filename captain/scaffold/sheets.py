@@ -29,6 +29,8 @@ class Line:
     help: list[str] = field(default_factory=list)
     affects: tuple[str, ...] = ()
     """Steps that are only half done while this one is open."""
+    advice: bool = False
+    """Whether it is recommended only: open, it stands in nobody's way."""
     own: tuple[str, ...] = ()
     """Lines of YAML that ask and judge, where somebody else wrote them."""
 
@@ -100,7 +102,7 @@ def _step(line: Line, found: Survey, made: Mapping[str, Sequence[Offer]], sheet:
     ready = next((offer for offer in fitting if offer is not None and offer.ready), None)
     told = list(line.help)
     body: list[str] = []
-    severity = "warning" if line.item is not None and not line.item.blocker else None
+    severity = "warning" if line.advice or (line.item is not None and not line.item.blocker) else None
     if line.own:
         body = list(line.own)
     elif line.alias is not None:
