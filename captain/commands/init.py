@@ -151,4 +151,5 @@ def _tell(found: Found, seen: Survey, files: Files, url: str, given: bool, fresh
     for doubt in files.doubts:
         say(f"doubt    {doubt}")
     if files.measured or files.asked:
-        say(f"steps    {files.measured} measured, {files.asked} asked of people with evidence that expires")
+        both = f"{files.both} measured and signed, " if files.both else ""
+        say(f"steps    {files.measured} measured, {both}{files.asked} asked of people with evidence that expires")

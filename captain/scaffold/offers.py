@@ -16,6 +16,8 @@ from captain.scaffold.offer import Offer, one
 from captain.scaffold.quoting import Plain
 from captain.scaffold.survey import Survey
 
+__all__ = ["Offer", "offers", "one", "variable"]
+
 
 def _commands(*names: str) -> str:
     """A pattern for lines that start one of these: `pip install pytest` tests nothing."""

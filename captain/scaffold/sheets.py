@@ -53,6 +53,8 @@ class Sheet:
     text: str
     measured: list[str] = field(default_factory=list)
     """Ids of the steps that captain measures."""
+    both: list[str] = field(default_factory=list)
+    """Ids of those that captain measures in part and people sign."""
     asked: list[str] = field(default_factory=list)
     """Ids of those that people answer."""
     secrets: list[str] = field(default_factory=list)
@@ -120,10 +122,13 @@ def _step(line: Line, found: Survey, made: Mapping[str, Sequence[Offer]], sheet:
             told.append(lacking(line.item, found, offered))
         valid = line.item.valid if line.item is not None else "90d"
         body = [f"manual: {scalar(words(question))}", f"sign_off: {{ evidence: required, valid_for: {valid} }}"]
-    signed = ready is not None and bool(ready.half) and line.alias is None
-    by_people = signed or any(row.startswith("manual:") for row in body)
-    measured = line.alias in sheet.measured if line.alias is not None else not by_people
-    (sheet.measured if measured else sheet.asked).append(line.id)
+    of = line.alias or line.id
+    if any(row.startswith("manual:") for row in body) or of in sheet.asked or (line.alias and not _known(of, sheet)):
+        sheet.asked.append(line.id)
+    elif of in sheet.both or (line.alias is None and ready is not None and ready.half):
+        sheet.both.append(line.id)
+    else:
+        sheet.measured.append(line.id)
     rows = [f"id: {scalar(line.id)}", f"title: {scalar(words(line.title))}"]
     if line.affects and "affects" in Step.model_fields:
         rows.append(f"affects: {flow(list(line.affects))}")
@@ -135,6 +140,10 @@ def _step(line: Line, found: Survey, made: Mapping[str, Sequence[Offer]], sheet:
         rows.append(f"severity: {severity}")
     rows += body
     return [f"      {'- ' if at == 0 else '  '}{row}" for at, row in enumerate(rows)]
+
+
+def _known(id: str, sheet: Sheet) -> bool:
+    return id in sheet.measured or id in sheet.both
 
 
 def _asked(offer: Offer) -> list[str]:

@@ -94,6 +94,7 @@ def report(found: Outcome) -> list[str]:
     words = ("pass", "warn", "fail", "unknown", "for people")
     lines = [f"of {total} steps: " + ", ".join(f"{count[word]} {word}" for word in words if count[word])]
     bad = [one for one in steps if words_of[one.step.id] in ("fail", "unknown")]
+    bad.sort(key=lambda one: one.step.severity != "blocker")
     lines += [f"{words_of[one.step.id]:<7}  {one.step.title}: {one.found.message}" for one in bad[:_SHOWN]]
     if len(bad) > _SHOWN:
         lines.append(f"and {len(bad) - _SHOWN} more")
