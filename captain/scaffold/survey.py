@@ -248,7 +248,7 @@ def _migrations(folder: Folder, found: Survey) -> None:
     at = [path for path in folder.like("migrations/*.py", "versions/*.py") if not path.endswith("/__init__.py")]
     if at and (found.django is not None or found.alembic is not None):
         where = sorted({str(PurePosixPath(path).parent) for path in at})
-        found.found("changes", f"{len(at)} migration{'s' * (len(at) > 1)}", ", ".join(where[:5]))
+        found.found("schema", f"{len(at)} migration{'s' * (len(at) > 1)}", ", ".join(where[:5]))
 
 
 def _stores(found: Survey, needed: Mapping[str, str]) -> None:

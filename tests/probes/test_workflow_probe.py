@@ -100,6 +100,13 @@ async def test_a_chosen_step_is_judged_alone(write: Write, ask: Ask) -> None:
     assert verdict(WorkflowProbe, await ask(step="pytest", on=["release"])) is Verdict.FAIL
 
 
+async def test_it_says_where_a_step_is_soft_and_in_which_files_none_was_found(write: Write, ask: Ask) -> None:
+    write((DATA / "workflow_ci.yml").read_text())
+    assert ".github/workflows/ci.yml:15: or-true" in (await ask(step="mypy")).notes
+    assert "no step in .github/workflows/ci.yml runs what is asked for" in (await ask(step="vitest")).notes
+    assert "no step in .github/workflows/ci.yml uses acme/scan" in (await ask(uses="acme/scan")).notes
+
+
 async def test_no_file_at_all_is_a_failure_and_nothing_gates(ask: Ask) -> None:
     seen = await ask()
     assert seen.observed == {"files": 0, "found": 0}

@@ -33,7 +33,8 @@ def first_look(common: Common, checklist: str, environment: str) -> None:
         told = [f"not measured: {error.message}"]
     width = max(60, shutil.get_terminal_size((100, 24)).columns)
     for at, sentence in enumerate(told):
-        say(textwrap.fill(sentence, width, initial_indent=f"{'' if at else 'score':<9}", subsequent_indent=" " * 18))
+        first, rest = f"{'' if at else 'score':<9}", " " * 18
+        say(textwrap.fill(sentence, width, initial_indent=first, subsequent_indent=rest, break_on_hyphens=False))
 
 
 async def _measure(common: Common, checklist: str, environment: str, ending: Ending, told: list[str]) -> int:
