@@ -13,7 +13,7 @@ from captain.errors import ProbeError
 from captain.events import Asked
 from captain.measurement import Measurement, Value, Verdict
 from captain.run.since import anew
-from captain.run.status import status
+from captain.run.status import roles, status
 from captain.scopes import MAX_ALIASES, revive
 
 if TYPE_CHECKING:
@@ -82,24 +82,22 @@ def _seen(desk: Desk, step: Step, sample: Sample, purpose: str) -> tuple[dict[st
         observed.pop(name, None)
     if sample.verdict is Verdict.UNKNOWN:
         return observed, sample.message
-    observed["passed"] = sample.verdict.good and (purpose == "verify" or _signed(desk, step))
     observed["warned"] = sample.verdict is Verdict.WARN
+    if not sample.verdict.good or purpose == "verify" or not step.sign_off:
+        observed["passed"] = sample.verdict.good
+        return observed, None
+    if desk.target.checklist.find(step.id) is None:
+        return observed, "its sign-off stands in another checklist"
+    found = status(desk.view(), step)
+    if found.rejected is None and found.waits:
+        return observed, f"waits for {roles(found.waits)}"
+    observed["passed"] = found.rejected is None
     return observed, None
 
 
 def _notes(asked: str, verdict: Verdict, message: str) -> tuple[str, ...]:
     """Why the other step is not all well: `passed = false` alone says nothing."""
     return (f"{asked}: {message}",) if verdict in (Verdict.WARN, Verdict.FAIL) else ()
-
-
-def _signed(desk: Desk, step: Step) -> bool:
-    """Whether everybody signed whom the step asks, over what was recorded of it."""
-    if not step.sign_off:
-        return True
-    if desk.target.checklist.find(step.id) is None:
-        return False
-    found = status(desk.view(), step)
-    return not found.waits and found.rejected is None
 
 
 def _recorded(desk: Desk, step: Step, asked: str) -> tuple[dict[str, Value], str | None, tuple[str, ...]]:
@@ -110,7 +108,7 @@ def _recorded(desk: Desk, step: Step, asked: str) -> tuple[dict[str, Value], str
     found = status(replace(view, asking=view.asking - {step.id}), step)
     if found.result is None:
         return {}, found.message, ()
-    if found.stale or found.verdict is Verdict.UNKNOWN:
+    if found.stale or found.verdict is Verdict.UNKNOWN or found.state in ("waiting", "lapsed"):
         return {}, found.stale_why or found.message, ()
     passed = found.verdict.good and found.state == "measured"
     observed = {**revive(step, found.result.observed), "passed": passed, "warned": found.verdict is Verdict.WARN}

@@ -203,7 +203,7 @@ max_age: 24h"""
         p95: Annotated[timedelta, "95 % of them were not slower"]
         p99: Annotated[timedelta, "99 % of them were not slower, where the report says it"]
         slowest: Annotated[timedelta, "the slowest request"]
-        thresholds_failed: Annotated[list[str], "k6: thresholds that were crossed"]
+        thresholds_failed: Annotated[list[str], "k6: thresholds that were crossed; left out where none was set"]
         max_size: Annotated[int, "size-limit: bytes of the largest bundle"]
         routes: Annotated[int, "next-stats: routes"]
         distinct_chunk_sets: Annotated[int, "next-stats: different sets of chunks that routes load first"]

@@ -117,8 +117,14 @@ expect: ['found > 0', 'gating']"""
         if not files:
             return {"files": 0, "found": 0}, [f"no file matches {', '.join(safe(one, 80) for one in self.paths)}"]
         pipelines = [one for file in files if (one := _pipeline(tree, file)) is not None]
-        observed, notes = counts(pipelines, wanted)
-        return {"files": len(files), **observed}, notes
+        counted, notes = counts(pipelines, wanted)
+        observed: dict[str, Any] = {"files": len(files), **counted}
+        if not observed.get("found") and (self.step or self.uses):
+            what = f"uses {safe(self.uses, 80)}" if self.uses else "runs what is asked for"
+            notes.append(f"no step in {', '.join(safe(file, 80) for file in files[:3])} {what}")
+        soft = [one for one in observed.get("findings") or [] if not one["rule"].startswith("unpinned")]
+        notes += [f"{one['file']}:{one['line']}: {one['rule']}" for one in soft[:3]]
+        return observed, notes
 
 
 def _pipeline(tree: Tree, file: str) -> Pipeline | None:

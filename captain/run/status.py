@@ -280,9 +280,10 @@ def _signed(view: View, step: Step, found: Status) -> Status:
             message = "approved by " + ", ".join(one.by for one in approvals)
         else:
             state = "lapsed" if lapsed and not valid else "waiting"
-            message = _early(view, step, lapsed) + f"waits for {roles(waits)}"
+            message = _early(view, step, lapsed) + f"waits for {roles(waits)}: {step.manual}"
     elif waits and found.verdict.good and found.state == "measured":
         state = "lapsed" if lapsed and not valid else "waiting"
+        message = f"waits for {roles(waits)}; {message}"
     return replace(
         found,
         state=state,

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from captain.scaffold.offers import one
+from captain.scaffold.offer import one
 from captain.scaffold.quoting import Plain, flow
 from captain.scaffold.survey import Survey
 
@@ -133,7 +133,7 @@ def _ci(found: Survey, repository: str | None) -> list[str] | None:
     if repository is None or found.forge != "github" or TOKEN not in found.set_variables:
         return None
     asks: Mapping[str, Plain] = {"provider": "github", "repo": repository, "token_env": TOKEN}
-    counts = ("total > 0", "failed_count == 0", "pending_count == 0", "missing_count == 0")
+    counts = ("success > 0", "failed_count == 0", "missing_count == 0")
     if not one("CI", "ci", asks, *counts).ready:
         return None
     return [f"ci: {flow(asks)}", f"expect: {flow(list(counts))}", f"help: {_CI_HELP}"]

@@ -115,7 +115,7 @@ def _line(
         return Line(names.take(f"gap.{number}", "gap"), line.text, question=question, help=told, affects=affects)
     if part.role == "advice":
         question = "Give the record that this was done, and for which release."
-        return Line(names.take(f"rec.{number}", "rec"), line.text, question=question, help=told)
+        return Line(names.take(f"rec.{number}", "rec"), line.text, question=question, help=told, advice=True)
     question = "Show what proves this: a page, a log or a measurement."
     return Line(names.take(line.text, "step"), line.text, question=question, help=told)
 

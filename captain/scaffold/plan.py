@@ -23,6 +23,7 @@ class Files:
     sheets: Mapping[str, str]
     """Texts of checklists by path."""
     measured: int = 0
+    both: int = 0
     asked: int = 0
     secrets: list[str] = field(default_factory=list)
     """Names that probes of them need."""
@@ -42,6 +43,7 @@ def planned(
     nothing is written then. Raises UsageError for a source that is no checklist.
     """
     deploy, secrets = deployment(shipped, found, repository)
+    found.repository = repository
     if source is not None:
         files = _imported(found, deploy, source, beside)
         asked = any("token_env: 'GITHUB_TOKEN'" in text for text in files.sheets.values())
@@ -88,4 +90,5 @@ def _imported(found: Survey, deploy: str, source: tuple[str, bytes], beside: str
 def _files(before: Mapping[str, str], sheets: list[Sheet], texts: Mapping[str, str]) -> Files:
     secrets = list(dict.fromkeys(name for sheet in sheets for name in sheet.secrets))
     measured = sum(len(sheet.measured) for sheet in sheets)
-    return Files({**before, **texts}, measured, sum(len(sheet.asked) for sheet in sheets), secrets)
+    both, asked = (sum(map(len, counted)) for counted in ([s.both for s in sheets], [s.asked for s in sheets]))
+    return Files({**before, **texts}, measured, both, asked, secrets)
