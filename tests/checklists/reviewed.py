@@ -6,10 +6,12 @@ What is wrong with it a test plants itself: `shop.write(NAME, TEXT)` before it a
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+import time
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,6 +22,7 @@ from captain.engine import Engine
 from captain.events import Actor, Recorded
 from captain.loader import load
 from captain.log.store import Log
+from captain.run.status import Status, status
 from captain.settings import Settings
 from tests.git_repo import Repo
 
@@ -80,6 +83,7 @@ volumes: {{ data: {{}}, cache: {{}} }}
 """
 SETTINGS = """\
 import os
+import time
 DATABASES = {
     "default": {
         "ENGINE": "django.db.backends.postgresql",
@@ -147,7 +151,7 @@ class Migration:
 """
 IGNORED = "**/.env*\n**/*.pem\n**/*.key\n**/id_rsa\n**/.npmrc\n**/.pypirc\n**/.netrc\n**/.git-credentials\n**/.aws\n"
 FILES: Mapping[str, str] = {
-    ".gitignore": "state/\nreports/\n.env*\n!.env.example\n*.pem\n*.key\nid_rsa\n.npmrc\n.pypirc\n.netrc\n.aws/\n"
+    ".gitignore": "state/\nreports/\ncaptain.yaml\nreview.yaml\n.env*\n!.env.example\n*.pem\n*.key\nid_rsa\n.npmrc\n.pypirc\n.netrc\n.aws/\n"
     ".git-credentials\n.docker/\n",
     ".env.example": "SECRET_KEY=\n",
     "backend/.dockerignore": IGNORED + "**/.docker\n**/.git\n",
@@ -195,7 +199,8 @@ class Reviewed:
         self.write(".env", "SECRET_KEY=kept-here-alone\n").chmod(0o600)
         self.commit()
         self.reports()
-        self.write("state/backups/shop.dump", "dump")
+        dump, hour_ago = self.write("state/backups/shop.dump", "dump"), time.time() - 3600
+        os.utime(dump, (hour_ago, hour_ago))
         self.params = {**self.params, "backups": f'"{self.root}/state/backups/*.dump"'}
 
     def write(self, name: str, text: str) -> Path:
@@ -258,8 +263,9 @@ class Reviewed:
             + self.steps
         )
 
-    async def ask(self, *steps: str, act: str = "") -> dict[str, Recorded]:
-        """Measure these steps as a check does, and return what the log keeps of them; `act` is run by itself first."""
+    @contextlib.asynccontextmanager
+    async def engine(self) -> AsyncIterator[Engine]:
+        """An engine in the standing run of the review."""
         self._files()
         engine = Engine(
             load("readiness", "staging", cwd=self.root),
@@ -270,16 +276,35 @@ class Reviewed:
             environ={"PATH": os.environ["PATH"], "HOME": str(self.root), **self.environ, **self.secrets},
         )
         try:
-            await engine.open(None, kind="release")
+            await engine.open(None)
             if (request := engine.trust()) is not None:
                 await engine.accept(request.digest)
-            if act:
-                await engine.act(act, confirmed="staging")
-            await asyncio.gather(*(engine.measure(step, "check") for step in steps))
-            found = engine.view().run.results
-            return {step: found[step].event for step in (*steps, *((act,) if act else ()))}
+            yield engine
         finally:
             await engine.close()
+
+    async def ask(self, *steps: str) -> dict[str, Recorded]:
+        """Measure these steps as a check does, and return what the log keeps of them."""
+        async with self.engine() as engine:
+            await asyncio.gather(*(engine.measure(step, "check") for step in steps))
+            found = engine.view().run.results
+            return {step: found[step].event for step in steps}
+
+    async def act(self, step: str) -> Recorded:
+        """Run a step that does more than read."""
+        async with self.engine() as engine:
+            await engine.act(step, confirmed="staging")
+            return engine.view().run.results[step].event
+
+    async def sign(self, step: str, evidence: str) -> None:
+        async with self.engine() as engine:
+            await engine.sign(step, "approve", "seen", [evidence])
+
+    async def status(self, step: str) -> Status:
+        async with self.engine() as engine:
+            found = engine.target.checklist.find(step)
+            assert found is not None
+            return status(engine.view(), found[1])
 
 
 def conditions(result: Recorded, role: str = "expect") -> dict[str, str]:
