@@ -149,10 +149,26 @@ MIGRATION = """\
 class Migration:
     operations = [migrations.RunPython(forwards, backwards)]
 """
+GIT_IGNORED = """\
+state/
+reports/
+captain.yaml
+review.yaml
+.env*
+!.env.example
+*.pem
+*.key
+id_rsa
+.npmrc
+.pypirc
+.netrc
+.aws/
+.docker/
+.git-credentials
+"""
 IGNORED = "**/.env*\n**/*.pem\n**/*.key\n**/id_rsa\n**/.npmrc\n**/.pypirc\n**/.netrc\n**/.git-credentials\n**/.aws\n"
 FILES: Mapping[str, str] = {
-    ".gitignore": "state/\nreports/\ncaptain.yaml\nreview.yaml\n.env*\n!.env.example\n*.pem\n*.key\nid_rsa\n.npmrc\n.pypirc\n.netrc\n.aws/\n"
-    ".git-credentials\n.docker/\n",
+    ".gitignore": GIT_IGNORED,
     ".env.example": "SECRET_KEY=\n",
     "backend/.dockerignore": IGNORED + "**/.docker\n**/.git\n",
     "frontend/.dockerignore": IGNORED + "**/.docker\n**/.git\n",

@@ -301,8 +301,8 @@ async def test_a_secret_of_the_past_waits_for_somebody_who_replaced_it(shop: Rev
     status = await shop.status("sec.gitignore-env")
     assert (status.state, status.counts) == ("waiting", False)
     await shop.sign("sec.gitignore-env", "https://tickets.example.com/1")
-    grown = (await shop.ask("sec.gitignore-env"))["sec.gitignore-env"]
-    assert grown.data["verdict"] == "fail", "who signed said that none is left"
+    status = await shop.status("sec.gitignore-env")
+    assert (status.verdict.value, status.counts) == ("fail", False), "who signed did not say how many were replaced"
     shop.params = {**shop.params, "rotated_secrets": "1"}
     await shop.ask("sec.gitignore-env")
     await shop.sign("sec.gitignore-env", "https://tickets.example.com/1")
