@@ -17,6 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from captain.checklist import Target
 from captain.clock import SystemClock
 from captain.engine import Engine
 from captain.events import Actor, Recorded
@@ -280,11 +281,11 @@ class Reviewed:
         )
 
     @contextlib.asynccontextmanager
-    async def engine(self) -> AsyncIterator[Engine]:
-        """An engine in the standing run of the review."""
+    async def engine(self, target: Target | None = None, version: str | None = None) -> AsyncIterator[Engine]:
+        """An engine in the standing run of the review, or in a release."""
         self._files()
         engine = Engine(
-            load("readiness", "staging", cwd=self.root),
+            target or load("readiness", "staging", cwd=self.root),
             self.log(),
             settings=Settings(self.root / "state" / "log.sqlite"),
             actor=ME,
@@ -292,7 +293,7 @@ class Reviewed:
             environ={"PATH": os.environ["PATH"], "HOME": str(self.root), **self.environ, **self.secrets},
         )
         try:
-            await engine.open(None)
+            await engine.open(version)
             if (request := engine.trust()) is not None:
                 await engine.accept(request.digest)
             yield engine
@@ -315,6 +316,20 @@ class Reviewed:
     async def sign(self, step: str, evidence: str) -> None:
         async with self.engine() as engine:
             await engine.sign(step, "approve", "seen", [evidence])
+
+    async def gate(self) -> None:
+        """Open the gate of a release of the commit at hand."""
+        self._files()
+        self.write(
+            "state/deploy.yaml",
+            "checklist: deploy\ntitle: Deploy\nsections:\n"
+            "  - id: pre\n    title: Pre\n    phase: pre\n"
+            "    steps: [{ id: there, title: There, file: { path: captain.yaml } }]\n",
+        )
+        target = load("state/deploy.yaml", "staging", cwd=self.root)
+        async with self.engine(target, "1.4.0") as engine:
+            await engine.measure("there")
+            await engine.gate("pre", "go", note="all good")
 
     async def status(self, step: str) -> Status:
         async with self.engine() as engine:

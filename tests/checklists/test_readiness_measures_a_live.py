@@ -14,7 +14,7 @@ import pytest
 
 from tests.checklists.reviewed import Reviewed, conditions
 from tests.docker_engine import Box
-from tests.forge_server import ForgeServer
+from tests.forge_server import ForgeServer, recorded
 from tests.nginx_server import Nginx
 from tests.postgres_server import Postgres
 
@@ -152,6 +152,27 @@ async def test_a_published_database_without_a_volume_fails(shop: Reviewed, stack
     assert {one.data["verdict"] for one in found.values()} == {"fail"}
     assert "live.published_internal = 1" in found["infra.network"].data["message"]
     assert "live.missing_mounts = 1" in found["infra.volumes"].data["message"]
+
+
+async def test_a_worker_that_was_killed_and_came_back_makes_the_restart_policy_true(
+    shop: Reviewed, stack: Stack
+) -> None:
+    stack.whole()
+    shop.allow = "drill"
+    shop.params = {**shop.params, "orchestrator": '"swarm"'}
+    assert await verdict(shop, "infra.auto-restart") == "warn"
+    drill = await shop.act("drill.auto-restart")
+    assert drill.data["verdict"] == "pass", drill.data["message"]
+    assert await verdict(shop, "infra.auto-restart") == "pass"
+
+
+async def test_where_nothing_may_be_killed_somebody_shows_the_log_of_a_crash(shop: Reviewed, stack: Stack) -> None:
+    stack.whole()
+    shop.params = {**shop.params, "orchestrator": '"swarm"', "fault_injection": "false"}
+    await shop.ask("infra.auto-restart")
+    assert (await shop.status("infra.auto-restart")).state == "waiting"
+    await shop.sign("infra.auto-restart", "https://files.example.com/crash.log")
+    assert (await shop.status("infra.auto-restart")).verdict.value == "pass"
 
 
 async def test_a_service_that_does_not_run_is_never_taken_for_a_good_one(shop: Reviewed, stack: Stack) -> None:
@@ -396,3 +417,36 @@ async def test_types_are_enforced_where_their_check_is_required_and_green(shop: 
     assert await verdict(shop, "ci.type-check") == "pass"
     green(forge, head, "failure")
     assert await verdict(shop, "ci.type-check") == "fail"
+
+
+async def test_a_deploy_waits_for_tests_a_protected_environment_and_captains_own_gate(
+    shop: Reviewed, forge: ForgeServer
+) -> None:
+    found = (await shop.ask("ci.pre-deploy"))["ci.pre-deploy"]
+    assert (found.data["verdict"], "no decision on deploy/pre in staging yet" in found.data["message"]) == (
+        "fail",
+        True,
+    )
+    await shop.gate()
+    assert await verdict(shop, "ci.pre-deploy") == "warn", "without a forge captain's own part counts"
+    shop.secrets = {"GITHUB_TOKEN": "ghp_secret0123456789abcdef"}
+    shop.params = {**shop.params, "forge_api": f'"{forge.url}"'}
+    rules = [{"type": "required_reviewers", "reviewers": []}]
+    forge.put("repos/acme/shop/environments/production", {"name": "production", "protection_rules": rules})
+    assert await verdict(shop, "ci.pre-deploy") == "pass"
+    shop.write("more.md", "more")
+    shop.commit()
+    assert await verdict(shop, "ci.pre-deploy") == "fail", "the gate was about the commit before"
+
+
+async def test_a_deploy_is_looked_at_afterwards_and_runs_the_commit_at_hand(
+    shop: Reviewed, forge: ForgeServer, nginx: Nginx
+) -> None:
+    shop.secrets = {"GITHUB_TOKEN": "ghp_secret0123456789abcdef"}
+    shop.params = {**shop.params, "forge_api": f'"{forge.url}"', "version_url": f'"{nginx.url("/version")}"'}
+    forge.put("repos/acme/shop/actions/workflows/deploy.yml", recorded("github_workflow_active"))
+    forge.put("repos/acme/shop/actions/workflows/deploy.yml/runs", recorded("github_workflow_runs_fresh"))
+    found = (await shop.ask("ci.post-deploy"))["ci.post-deploy"]
+    assert (found.data["verdict"], "live.version_match = false" in found.data["message"]) == ("fail", True)
+    shop.params = {**shop.params, "version_url": f'"{nginx.url("/no-such-page")}"'}
+    assert await verdict(shop, "ci.post-deploy") == "warn", "the service does not say what it is"
