@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import shutil
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -14,9 +16,11 @@ import pytest
 
 from tests.checklists.reviewed import Reviewed, conditions
 from tests.docker_engine import Box
+from tests.dumps import DATABASE, Dumps, rested
 from tests.forge_server import ForgeServer, recorded
 from tests.nginx_server import Nginx
-from tests.postgres_server import Postgres
+from tests.postgres_server import Postgres, program
+from tests.swarm_engine import Swarm
 
 MB = 1024**2
 OWN = ("backend", "frontend", "worker")
@@ -179,14 +183,45 @@ async def test_a_service_that_does_not_run_is_never_taken_for_a_good_one(shop: R
     stack.whole(but="worker")
     found = await shop.ask(*LIVE, "ci.health-retries")
     assert {step: found[step].data["verdict"] for step in LIVE[:3]} == dict.fromkeys(LIVE[:3], "unknown")
-    assert "no container of worker" in found["infra.limits"].data["message"]
+    assert f"no container of {stack.box.prefix}_worker" in found["infra.limits"].data["message"]
 
 
 async def test_two_services_of_one_name_are_told_when_they_are_asked(shop: Reviewed, stack: Stack) -> None:
     stack.whole()
     shop.params = {**shop.params, "cache": '"db"'}
     found = (await shop.ask("infra.network"))["infra.network"]
-    assert (found.data["verdict"], "db stands there twice" in found.data["message"]) == ("unknown", True)
+    assert (found.data["verdict"], "_db stands there twice" in found.data["message"]) == ("unknown", True)
+
+
+# --- the swarm --------------------------------------------------------------------------------------------------
+
+
+async def test_a_service_that_starts_first_and_goes_back_by_itself_is_what_swarm_can_show(
+    shop: Reviewed, docker_swarm: Swarm
+) -> None:
+    shop.environ = docker_swarm.engine.environ
+    shop.params = {
+        **shop.params,
+        "orchestrator": '"swarm"',
+        "project": f'"{docker_swarm.name("shop")}"',
+        "previous_image": f'"{docker_swarm.engine.image()}"',
+    }
+    update = {"Parallelism": 1, "FailureAction": "rollback", "Monitor": 10**9, "Order": "start-first"}
+    check = {"ContainerSpec": {"Healthcheck": {"Test": ["CMD", "true"], "Interval": 10**9}}}
+    docker_swarm.create("shop_backend", replicas=2, UpdateConfig=update, RollbackConfig=update, TaskTemplate=check)
+    docker_swarm.running("shop_backend", 2)
+    found = await shop.ask("ci.rollback", "ci.zero-downtime")
+    assert found["ci.zero-downtime"].data["verdict"] == "pass", found["ci.zero-downtime"].data["message"]
+    assert (await shop.status("ci.zero-downtime")).state == "waiting", "nobody watched a rollout"
+    assert found["ci.rollback"].data["verdict"] == "unknown", "nobody rehearsed it"
+    await shop.sign("ci.rollback", "https://files.example.com/rehearsal.log")
+    assert (await shop.status("ci.rollback")).verdict.value == "pass"
+    shop.params = {**shop.params, "previous_image": '"shop-of-nobody:previous"'}
+    docker_swarm.create("bare_backend", replicas=1)
+    docker_swarm.running("bare_backend", 1)
+    shop.params = {**shop.params, "project": f'"{docker_swarm.name("bare")}"'}
+    found = await shop.ask("ci.rollback", "ci.zero-downtime")
+    assert {one.data["verdict"] for one in found.values()} == {"fail"}
 
 
 # --- the database -----------------------------------------------------------------------------------------------
@@ -283,6 +318,29 @@ async def test_pooling_is_what_fifty_requests_show_and_not_what_the_setting_says
         proof = await shop.act("drill.pooling")
     assert proof.data["verdict"] == expected, proof.data["message"]
     assert await verdict(shop, "db.pooling") == expected
+
+
+async def test_a_restored_backup_is_proof_until_it_is_old(
+    shop: Reviewed, dumps: Dumps, postgres_server: Postgres
+) -> None:
+    shop.allow = "drill"
+    shop.environ = {**shop.environ, "PATH": f"{Path(program('pg_restore')).parent}:{os.environ['PATH']}"}
+    # The superuser of the tests' server; in production a role that may create databases and nothing else.
+    shop.secrets = {
+        "SCRATCH_DATABASE_URL": postgres_server.dsn("postgres"),
+        "DATABASE_URL": dumps.server.dsn("app", DATABASE),
+    }
+    shop.params = {**shop.params, "backups": f'"{shop.root}/state/restored/*.dump"'}
+    copied = shop.root / "state" / "restored" / "shop.dump"
+    copied.parent.mkdir()
+    shutil.copy(dumps.path("custom"), copied)
+    rested(copied)
+    drill = await shop.act("drill.restore")
+    assert drill.data["verdict"] == "pass", drill.data["message"]
+    assert await verdict(shop, "db.restore") == "pass"
+    shop.params = {**shop.params, "drill_max_age": 'duration("0s")'}
+    assert await verdict(shop, "db.restore") == "fail"
+    assert (await shop.status("db.restore")).waits == ("",), "an old drill asks for a new one, or for somebody's word"
 
 
 async def test_a_file_that_only_superusers_see_is_half_of_the_check_for_mysql(
