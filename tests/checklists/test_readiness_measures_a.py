@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from captain.condition import activation, compile_condition, judge
 from captain.loader import load
+from captain.measurement import Verdict
+from captain.release import Release
+from captain.scopes import step_scope
 from tests.checklists.reviewed import (
     BACKEND,
     BACKUP,
@@ -349,3 +355,41 @@ async def test_what_no_captain_can_watch_yet_waits_for_evidence(shop: Reviewed) 
             assert rule.evidence == "required", step.id
             assert rule.valid_for is not None, step.id
         assert step.manual is None, f"{step.id} is a bare tick"
+
+
+DOC = {"found": 1, "headings_missing": []}
+SEEN = {"irreversible": 0, "model_drift": 0, "unapplied": 0, "crashed": False}
+
+
+@pytest.mark.parametrize(
+    ("live", "undone", "checked"),
+    [
+        ({"observed": SEEN}, Verdict.PASS, Verdict.PASS),
+        ({"observed": {**SEEN, "irreversible": 1}}, Verdict.FAIL, Verdict.PASS),
+        ({"observed": {**SEEN, "model_drift": 1}}, Verdict.PASS, Verdict.FAIL),
+        ({"observed": {**SEEN, "unapplied": 1}}, Verdict.PASS, Verdict.FAIL),
+        ({"observed": SEEN, "commit": "b" * 40}, Verdict.UNKNOWN, Verdict.UNKNOWN),
+        ({"observed": SEEN, "age": timedelta(days=2)}, Verdict.PASS, Verdict.UNKNOWN),
+        # The project did not load: what its files say is half of it, and of the database nothing is known.
+        ({"observed": {"crashed": True}}, Verdict.WARN, Verdict.UNKNOWN),
+        ({}, Verdict.UNKNOWN, Verdict.UNKNOWN),
+    ],
+)
+def test_what_the_projects_own_loader_said_is_read_from_the_log(
+    live: dict[str, Any], undone: Verdict, checked: Verdict
+) -> None:
+    given = {"commit": "a" * 40, "age": timedelta(hours=1), **live} if live else {}
+    step = {"found": 1, "gating": True, "in_needs_of_deploy": True}
+    assert judged("db.migration-rollback", doc=DOC, live=given, files={"per_pattern": {"one_way": 0}}) is undone
+    assert judged("ci.migration-check", drift=step, plan=step, live=given) is checked
+
+
+def judged(name: str, **observed: dict[str, Any]) -> Verdict:
+    """The verdict of a shipped step where its probes saw this."""
+    target = load("readiness", "staging", cwd=Path(__file__).parent)
+    step = target.step(name)
+    assert step is not None
+    scope = step_scope(target, step, step.asks)
+    values = activation(observed, release=Release(commit="a" * 40), environment="staging")
+    expect, warn = ([compile_condition(text, scope) for text in texts] for texts in (step.expect, step.warn))
+    return judge(expect, warn, values).verdict
