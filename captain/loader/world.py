@@ -122,10 +122,19 @@ def strings(node: Node) -> Iterator[Node]:
         yield from strings(child)
 
 
+def keys(node: Node) -> Iterator[tuple[Node, str]]:
+    """Every mapping below a node with each of its keys."""
+    for key in node.mapping:
+        yield node, key
+    for child in (*node.mapping.values(), *node.items):
+        yield from keys(child)
+
+
 def _mentioned(node: Node, group: str) -> set[str]:
-    """The members of a group that texts below a node name: taken for declared where nothing is."""
+    """The members of a group that texts and keys below a node name: taken for declared where nothing is."""
     pattern = re.compile(rf"\b{group}\.([A-Za-z_][A-Za-z0-9_]*)")
-    return {name for found in strings(node) for name in pattern.findall(found.text or "")}
+    written = (*(found.text or "" for found in strings(node)), *(key for _, key in keys(node) if "${{" in key))
+    return {name for text in written for name in pattern.findall(text)}
 
 
 def unmeasured(asks: list[DraftAsk]) -> list[DraftAsk]:

@@ -143,7 +143,7 @@ expect: ['running == matched', 'healthy == running', 'restarting == 0']"""
 
     @classmethod
     def prepare(cls) -> None:
-        from captain.systems.docker.reader import load
+        from captain.systems.docker_library import load
 
         load()
 

@@ -171,7 +171,7 @@ expect: ['new_groups == 0', 'json_ratio >= 0.95', 'secrets_found == 0']"""
 
     @classmethod
     def prepare(cls) -> None:
-        from captain.systems.docker.reader import load
+        from captain.systems.docker_library import load
 
         load()
 

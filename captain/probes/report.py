@@ -265,7 +265,7 @@ max_age: 24h"""
         else:
             read = await ctx.blocking(lambda: reading.of_files(self.path or ""))
         if not read:
-            note = "no such file is there: has the job that writes it run?"
+            note = f"{safe(self.where, 200)}: there is no such file: has the job that writes it run?"
             return Measurement(observed={"found": False}, asked=self.asks(), notes=(note,))
         observed, notes, lines = await ctx.blocking(lambda: self._told(read, reading))
         shown = all(one.document.shown for one in read)

@@ -23,6 +23,7 @@ from captain.safe import safe
 from captain.systems.docker.logs import Log, read_log
 from captain.systems.docker.tar_stream import Source, entries
 from captain.systems.docker.wire import Budget, TooMuch, Transport
+from captain.systems.docker_library import load
 
 T = TypeVar("T")
 Document = dict[str, Any]
@@ -64,6 +65,7 @@ def endpoint(host: str | None, environ: Mapping[str, str]) -> Endpoint:
 
     Raises ProbeError where its TLS files or its context cannot be read.
     """
+    load()
     from docker.context import ContextAPI
     from docker.errors import DockerException
     from docker.utils import kwargs_from_env
@@ -271,6 +273,7 @@ class Reader:
             raise explained(error, self.where, self._seconds, self.error) from error
 
     def _connected(self) -> Any:
+        load()
         import docker
 
         if self.where.url.startswith("unix://"):
@@ -361,11 +364,6 @@ def pinned(document: Document, ref: str) -> Image:
 def repository(ref: str) -> str:
     """`host:5000/shop` of `host:5000/shop:1.4.0@sha256:…`."""
     return re.sub(r":[^/:]*$", "", ref.partition("@")[0])
-
-
-def load() -> None:
-    """Import the library before anybody waits for an answer."""
-    import docker  # noqa: F401  # its import is all that is wanted
 
 
 def image_pin(ref: str, *, host: str | None, environ: Mapping[str, str], seconds: float) -> Image:
