@@ -9,17 +9,17 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from captain.clock import stamp
+from captain.engine import timers
 from captain.engine.ask import Answer, ask, clip, evidence, fault, scalars
 from captain.engine.definitions import definition
 from captain.engine.fitting import fitted
 from captain.engine.hold import Hold
-from captain.engine.plans import Plan, Sample, plan_of
+from captain.engine.plans import Outcome, Plan, Sample, plan_of
 from captain.engine.trusting import trusted
 from captain.errors import Refusal
 from captain.events import Asked, Asking, Draft, Holding, Recorded
@@ -34,17 +34,6 @@ if TYPE_CHECKING:
     from captain.condition import Condition
     from captain.engine.desk import Desk
     from captain.probes import Probe, Safety
-
-
-@dataclass(slots=True)
-class Outcome:
-    """What a step's measuring came to."""
-
-    sample: Sample
-    attempts: int
-    started: datetime
-    duration_ms: int
-    held_ms: int | None = None
 
 
 async def measure(
@@ -92,6 +81,13 @@ async def run_plan(desk: Desk, plan: Plan, purpose: str, names: Mapping[str, Any
         blocked = _needed(desk, plan.step)
     if blocked is not None:
         return Outcome(Sample((), Verdict.UNKNOWN, blocked, ()), 1, started_at, 0)
+    if plan.step.soak is not None and plan.asks is plan.step.asks:
+        clock = await timers.begun(desk, plan.step, started_at)
+        if isinstance(clock, str):
+            return Outcome(Sample((), Verdict.UNKNOWN, clock, ()), 1, started_at, 0)
+        plan = timers.over(plan, clock, started_at)
+        sample, tries = await _tries(desk, plan, purpose, names, depth)
+        return Outcome(timers.judged(plan, sample, clock, started_at), tries, started_at, _ms(elapsed()))
     if plan.every is None:
         sample, tries = await _tries(desk, plan, purpose, names, depth)
         return Outcome(sample, tries, started_at, _ms(elapsed()))
@@ -205,7 +201,12 @@ async def _answers(
         if isinstance(asked, Alias):
             return await aliases.answer(desk, name, asked, purpose, names, depth)
         left = max(left, timedelta(0))
-        return await ask(desk, name, asked, left, scope, values, names, permitted=_permitted(purpose), step=plan.step)
+        return await ask(
+            *(desk, name, asked, left, scope, values, names),
+            permitted=_permitted(purpose),
+            step=plan.step,
+            window=plan.window,
+        )
 
     if not plan.in_order:
         works = [one(name, asked, plan.timeout) for name, asked in plan.asks.items()]
@@ -324,7 +325,7 @@ def max_age_ms(desk: Desk, step: Step, depth: int = 0) -> int:
 
     if step.max_age is not None:
         return _ms(step.max_age)
-    if step.hold is not None or step.action is not None or step.safety != "read":
+    if step.soak is not None or step.hold is not None or step.action is not None or step.safety != "read":
         return 0
     ages: list[int] = []
     for one in step.asks.values():

@@ -37,6 +37,16 @@ LIVE = timedelta(minutes=15)
 
 
 @dataclass(frozen=True, slots=True)
+class Window:
+    """The time that a timer step asks about."""
+
+    start: datetime
+    end: datetime
+    coverage: float
+    """Share of it at which there must be values: less gives no value."""
+
+
+@dataclass(frozen=True, slots=True)
 class Context:
     """What a probe may use besides its own parameters."""
 
@@ -68,6 +78,8 @@ class Context:
     """Captain's own log, read-only."""
     max_age: timedelta | None = None
     """What the step says of how old its result may be: as old may a document be that a probe reads."""
+    window: Window | None = None
+    """What a timer step (`soak`) asks about, in place of the kind's own window; only for kinds that can say so."""
 
     def secret(self, name: str) -> str:
         """The value of a declared secret. Raises ProbeError where it is not set."""
@@ -241,6 +253,11 @@ class Probe(BaseModel):
     def does(self) -> tuple[str, ...]:
         """What measuring does where it does more than read, one line each: asked about and recorded before it."""
         return (self.asks(),)
+
+    def over_window(self, span: timedelta) -> str | None:
+        """Why it cannot be asked over a `Context.window` of that length; None where it can, and observes `coverage`:
+        the share of the window at which there were values."""
+        return "it does not observe what share of a window was measured"
 
     @property
     def safety(self) -> Safety:
