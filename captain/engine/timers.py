@@ -47,14 +47,15 @@ def judged(plan: Plan, sample: Sample, clock: Timer, now: datetime) -> Sample:
     assert plan.step.soak is not None
     asked = plan.step.soak.coverage
     short = _short(sample, asked)
+    said = "" if any(one.error is not None for one in sample.answers) else short or ""
     if clock.over(now):
         monitored = f"monitored {span(clock.whole)} till {clock.until:%d %b %H:%M} UTC"
         if short is None or sample.verdict is Verdict.FAIL:
             return replace(sample, message=_joined(monitored, sample.message))
-        return replace(sample, verdict=Verdict.UNKNOWN, message=_joined(short, sample.message))
+        return replace(sample, verdict=Verdict.UNKNOWN, message=_joined(said, sample.message))
     if sample.verdict is Verdict.FAIL:
         return replace(sample, message=_joined(clock.said(now), f"it fails so far: {sample.message}"))
-    so_far = f"so far {short}" if short is not None else ""
+    so_far = said and f"so far {said}"
     return replace(sample, verdict=Verdict.UNKNOWN, message=_joined(clock.said(now), so_far, sample.message))
 
 
