@@ -26,7 +26,6 @@ from captain.effects import Program
 from captain.fields import Bool, Duration, EnvName, Float, Id, Name, PositiveInt, Text
 from captain.measurement import SAFETIES, Safety
 
-
 _UNBOUND = ("title", "why", "help", "link", "review")
 """What a sign-off is not bound to."""
 

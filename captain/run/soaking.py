@@ -69,6 +69,15 @@ def running(view: View, step: Step) -> Timer | None:
     return found if isinstance(found, Timer) else None
 
 
+def so_far(view: View, step: Step) -> tuple[int, int] | None:
+    """Milliseconds that are over, of how many, while the time of a timer step runs."""
+    clock = running(view, step)
+    if clock is None or clock.over(view.now):
+        return None
+    one = timedelta(milliseconds=1)
+    return clock.elapsed(view.now) // one, clock.whole // one
+
+
 def ended(view: View, step: Step, result: Result) -> str | None:
     """Why a result of a timer step must be asked for again; None where it still stands."""
     found = view.deployments.get(place(view, step))
