@@ -25,6 +25,7 @@ from captain.lock import Lock
 from captain.masking import Masker
 from captain.run import Run, SignOff, apply, fold
 from captain.run.deployed import Deployment
+from captain.run.resting import Looked
 from captain.run.view import View
 
 if TYPE_CHECKING:
@@ -109,6 +110,7 @@ class Desk:
         self.carried: tuple[SignOff, ...] = ()
         self.head: str | None = None
         """The commit that HEAD named when somebody looked; for standing runs."""
+        self.looked: Looked | None = None
         self.neighbours: set[str] = set()
         """Other runs that ever held this environment's lock."""
         self.deployed = 0
@@ -164,6 +166,7 @@ class Desk:
             deployed=self.deployed,
             deployments=self.deployments,
             carried=self.carried,
+            looked=self.looked,
             head=self.head,
         )
 

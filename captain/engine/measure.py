@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
 from datetime import datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from captain.clock import stamp
-from captain.engine import timers
+from captain.engine import resting, timers
 from captain.engine.ask import Answer, ask, clip, evidence, fault, scalars
 from captain.engine.definitions import definition
 from captain.engine.fitting import fitted
@@ -55,12 +56,13 @@ async def measure(
         if purpose != "verify" and _starts(desk, step):
             await trusted(desk)
         await prepared(desk, [plan.asks])
+        began = time.time_ns()
         outcome = await run_plan(desk, plan, purpose, release_names)
         if judge is not None:
             outcome.sample.verdict, outcome.sample.message = judge(outcome.sample)
         drafts, blobs = _entry(desk, step, purpose, plan, outcome, attempt)
-        recorded = await desk.record(drafts, evidence=blobs)
-        return recorded[-1]
+        recorded = await desk.record(drafts, *await resting.drafts(desk, step, outcome.sample, began), evidence=blobs)
+        return recorded[0]
     finally:
         desk.asking[step.id] -= 1
         if not desk.asking[step.id]:

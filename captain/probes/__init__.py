@@ -254,6 +254,10 @@ class Probe(BaseModel):
         """What measuring does where it does more than read, one line each: asked about and recorded before it."""
         return (self.asks(),)
 
+    def aging(self) -> frozenset[str]:
+        """Observations that change with time alone, of a kind whose answers rest on files."""
+        return frozenset()
+
     def over_window(self, span: timedelta) -> str | None:
         """Why it cannot be asked over a `Context.window` of that length; None where it can, and observes `coverage`:
         the share of the window at which there were values."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from captain.events import Recorded
-from captain.run import Result, SignOff
+from captain.run import Result, SignOff, resting
 from captain.run.view import View, section_state
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def rebound(view: View, step: Step, result: Result) -> str | None:
         return f"measured before HEAD was {view.head[:12]}"
     if run.moved is not None and _older(result, run.moved):
         return f"measured before HEAD was {(run.release.commit or '?')[:12]}"
-    if run.bound is not None and _older(result, run.bound):
+    if run.bound is not None and _older(result, run.bound) and not resting.since(view, result, run.bound):
         return "measured while the work tree may have been another one"
     return None
 

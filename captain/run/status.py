@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Literal
 
 from captain.measurement import SAFETIES, Verdict
-from captain.run import Attempt, Result, SignOff, Trial, Waiver, countersigning, soaking
+from captain.run import Attempt, Result, SignOff, Trial, Waiver, countersigning, resting, soaking
 from captain.run.facts import named, worse
 from captain.run.signing import asked_for, fits, may_excuse, may_reject, may_sign, missing, signed, stands
 from captain.run.since import anew, overtaken, rebound, signed_too_early
@@ -163,7 +163,9 @@ def stale_because(view: View, step: Step, result: Result, depth: int = 0) -> str
         return why
     if result.max_age_ms and result.at > view.now + CLOCK_SLACK:
         return "measured at a time that the clock has not reached"
-    if 0 < result.max_age_ms < (view.now - result.at) / timedelta(milliseconds=1):
+    if resting.changed(view, result):
+        return "what it read may have changed since"
+    if 0 < result.max_age_ms < (view.now - resting.seen_at(view, result)) / timedelta(milliseconds=1):
         return "measured too long ago"
     if at[0].phase in ("pre", None) and result.seq < view.deployed and live(step) and step.soak is None:
         return "measured before another run changed this environment"

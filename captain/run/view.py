@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from captain.run import Run, SignOff
 from captain.run.deployed import Deployment
+from captain.run.resting import Looked
 
 if TYPE_CHECKING:
     from captain.checklist import Section, Step, Target
@@ -43,6 +44,8 @@ class View:
     """Number of the newest entry by which another run changed this environment; 0 for none."""
     deployments: Mapping[str, Deployment] = field(default_factory=dict)
     """By environment: what is there since when, of those that timer steps of this checklist wait for."""
+    looked: Looked | None = None
+    """This captain's own look at the files that results rest on, where it could not be recorded."""
     head: str | None = None
     """The commit that HEAD names now, where somebody looked; a standing run is held against it."""
     carried: tuple[SignOff, ...] = ()

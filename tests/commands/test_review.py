@@ -136,11 +136,16 @@ def test_changes_that_are_not_committed_are_looked_at_each_time(shop: Shop, repo
     assert [event.data["tree"] for event in shop.recorded("run.bound")] == ["clean", "changed", "clean"]
 
 
-def test_where_there_is_no_repository_what_files_say_is_read_each_time(shop: Shop, captain_says: Captain) -> None:
+def test_where_there_is_no_repository_a_file_is_read_again_once_it_has_changed(
+    shop: Shop, captain_says: Captain
+) -> None:
     shop.write(SERVICE, REVIEW)
     (shop.root / "notes.md").write_text("x")
     captain_says("check", "readiness", "-e", "staging")
     seen = last(shop)
+    captain_says("check", "readiness", "-e", "staging")
+    assert measured(shop, seen) == []
+    (shop.root / "notes.md").write_text("y")
     captain_says("check", "readiness", "-e", "staging")
     assert measured(shop, seen) == ["notes"]
 

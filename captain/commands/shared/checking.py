@@ -17,7 +17,7 @@ from captain.errors import UsageError
 from captain.events import Asked, Asking, Event, Recorded
 from captain.exports import exports, names
 from captain.fields import parse_duration
-from captain.run import allowed
+from captain.run import allowed, resting
 from captain.run.status import status
 
 if TYPE_CHECKING:
@@ -52,8 +52,11 @@ class Wish:
     concurrency: int
     progress: Steps | None = None
     titles: dict[str, str] | None = None
+    measured: int = 0
     kept: int = 0
     """Steps that a check of a standing run did not measure again."""
+    same: int = 0
+    """Of them those whose files are as they were; the others are not old yet."""
 
     @classmethod
     def of(cls, **given: Any) -> Wish:
@@ -136,8 +139,20 @@ class Wish:
         if view.run.standing and not self.everything:
             # What is good and fresh stays; what was not good is looked at again, for it may have been put right.
             due = [step for step in found if step.id in self.steps or not _stays(view, step)]
+            stay = [status(view, step).result for step in found if step not in due]
+            self.same = sum(resting.kept(view, result) for result in stay if result is not None)
             found, self.kept = due, len(found) - len(due)
         return [step for wave in ordered(found) for step in wave]
+
+    @property
+    def kept_why(self) -> str:
+        """How many were kept and why, as a sentence; empty where none was."""
+        if not self.kept:
+            return ""
+        young = self.kept - self.same
+        whys = [f"{self.same} whose files are the same"] if self.same else []
+        whys += [f"{young} that still count"] if young else []
+        return f"kept {self.kept} ({', '.join(whys)})"
 
     def publish(self, event: Event) -> None:
         """Tell what is being measured, and what came out."""
@@ -223,12 +238,12 @@ def write(found: Outcome, result: dict[str, Any], wish: Wish) -> None:
     if wish.form != "text":
         write_file(wish.output, [_bytes(wish.form, result)], replace=True)
     elif wish.output == "-":
-        _show(found, result)
+        _show(found, result, wish)
     else:
         from captain.commands.shared.out import captured
 
         with captured() as text:
-            _show(found, result)
+            _show(found, result, wish)
         write_file(wish.output, [text.getvalue().encode("utf-8", "replace")], replace=True)
 
 
@@ -239,9 +254,12 @@ def _bytes(form: str, result: dict[str, Any]) -> bytes:
     return found.result(result)
 
 
-def _show(found: Outcome, result: dict[str, Any]) -> None:
+def _show(found: Outcome, result: dict[str, Any], wish: Wish) -> None:
     release = result["release"]
     names = result["service"], result["environment"], release["version"], release["commit"], result["checklist"]["id"]
     line((pages.heading(*names), "strong"))
     pages.steps(found)
+    if wish.kept_why:
+        line("")
+        line((f"{wish.kept_why}, measured {wish.measured}; --all measures everything", "quiet"))
     pages.verdict(found)

@@ -1,0 +1,173 @@
+"""Whether the files that answers rest on are as they were: one digest of all that was looked at. No verdict.
+
+What cannot be told surely has no digest: whoever needs one looks at the files again. The items are those of
+`captain.systems.rests`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import stat
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from captain import __version__
+from captain.blocking import Blocking
+from captain.errors import CaptainError
+from captain.systems.rests import Chosen, Matched, digest_of, listing
+
+TOGETHER = 256 * 1024 * 1024
+"""Bytes that are read to tell whether files are the same; more is not read."""
+_SLACK = 20_000_000
+"""Nanoseconds by which a file's own clock may lag behind."""
+_SECOND = 1_000_000_000
+
+
+class _Unsure(Exception):
+    """Nobody can say what this rests on."""
+
+
+@dataclass(slots=True)
+class Ground:
+    """The files as they are now. Each is looked at once, however many answers rest on it."""
+
+    root: Path
+    environ: Mapping[str, str]
+    timeout: timedelta
+    blocking: Blocking
+    _said: dict[str, str | None] = field(default_factory=dict)
+    _lists: dict[bool, Any] = field(default_factory=dict)
+    _newest: dict[str, int] = field(default_factory=dict)
+    """When each was changed last, in nanoseconds."""
+    _size: int = 0
+
+    async def digest(self, items: Sequence[str], *, unchanged_since: int | None = None) -> str | None:
+        """One digest of these items; None where it cannot be told.
+
+        With `unchanged_since` (nanoseconds of the wall clock) nothing of it may have been changed since: then it is
+        what was read in between.
+        """
+        wanted: list[str] = []
+        for item in items:
+            kind, _, rest = item.partition(" ")
+            more = await self._chosen(rest) if kind == "chosen" else [item]
+            if more is None:
+                return None
+            wanted += more
+        if len(wanted) > 0 and not await self.blocking(lambda: self._look(wanted)):
+            return None
+        if unchanged_since is not None and any(self._young(one, unchanged_since) for one in wanted):
+            return None
+        return digest_of([__version__, *(f"{one}\t{self._said.get(one)}" for one in wanted)])
+
+    async def _chosen(self, asked: str) -> list[str] | None:
+        """The files that patterns mean now; None where they are not listed as they were."""
+        from captain.systems.search.files import chosen, files_of
+
+        was = Chosen(*json.loads(asked))
+        tracked_only = was.tracked_only
+        if tracked_only not in self._lists:
+            try:
+                self._lists[tracked_only] = await files_of(
+                    self.root, self.environ, self.timeout, tracked_only=tracked_only, meant=lambda path: True
+                )
+            except CaptainError:
+                self._lists[tracked_only] = None
+        files = self._lists[tracked_only]
+        if files is None:
+            return None
+        meant = chosen(was.globs, was.exclude)
+        paths = [path for path in files.paths if meant(path)]
+        return [f"file {path}" for path in paths] if listing(paths, files.executable) == was.listed else None
+
+    def _look(self, items: Sequence[str]) -> bool:
+        """Look at what was not looked at yet. Blocks. False where something cannot be told."""
+        for item in items:
+            if item not in self._said:
+                kind, _, path = item.partition(" ")
+                try:
+                    self._said[item] = _LOOKS[kind](self, item, path)
+                except (_Unsure, OSError, ValueError, KeyError):
+                    self._said[item] = None
+        return all(self._said[item] is not None for item in items)
+
+    def _young(self, item: str, since: int) -> bool:
+        at = self._newest.get(item, 0)
+        # Some file systems count whole seconds only.
+        return at >= since - (_SECOND if at % _SECOND == 0 else _SLACK)
+
+    def _file(self, item: str, path: str) -> str:
+        full = self.root / path
+        try:
+            handle = os.open(full, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        except (FileNotFoundError, NotADirectoryError):
+            return self._none(item, full)
+        with os.fdopen(handle, "rb") as file:
+            status = os.fstat(handle)
+            self._newest[item] = max(status.st_ctime_ns, status.st_mtime_ns)
+            way = os.path.relpath(os.path.realpath(full), os.path.realpath(self.root))
+            if not stat.S_ISREG(status.st_mode):
+                return f"{status.st_mode:o} {way}"
+            content = hashlib.sha256()
+            while data := file.read(1024 * 1024):
+                self._size += len(data)
+                if self._size > TOGETHER:
+                    raise _Unsure
+                content.update(data)
+        return f"{status.st_mode:o} {way} {content.hexdigest()}"
+
+    def _mode(self, item: str, path: str) -> str:
+        full = self.root / path
+        try:
+            status = full.stat()
+        except (FileNotFoundError, NotADirectoryError):
+            return self._none(item, full)
+        self._newest[item] = status.st_ctime_ns
+        return f"{status.st_mode:o}"
+
+    def _match(self, item: str, asked: str) -> str:
+        from captain.systems.tree_files import Tree
+
+        was = Matched(*json.loads(asked))
+        try:
+            return (
+                "as it was" if listing(Tree(self.root / was.folder).matching([was.pattern])) == was.listed else "other"
+            )
+        except CaptainError as error:
+            raise _Unsure from error
+
+    def _there(self, item: str, path: str) -> str:
+        full = self.root / path
+        try:
+            status = full.stat()
+        except (FileNotFoundError, NotADirectoryError):
+            return self._none(item, full)
+        self._newest[item] = _folder(full)
+        return f"{stat.S_IFMT(status.st_mode):o}"
+
+    def _none(self, item: str, full: Path) -> str:
+        self._newest[item] = _folder(full)
+        return "none"
+
+
+_LOOKS: Mapping[str, Callable[[Ground, str, str], str]] = {
+    "file": Ground._file,
+    "mode": Ground._mode,
+    "match": Ground._match,
+    "there": Ground._there,
+}
+
+
+def _folder(full: Path) -> int:
+    """When names came or went last where this one lies, or would lie."""
+    for folder in full.parents:
+        try:
+            return folder.stat().st_mtime_ns
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+    raise _Unsure
