@@ -27,6 +27,7 @@ from captain.run import Run, SignOff, apply, fold
 from captain.run.deployed import Deployment
 from captain.run.resting import Looked
 from captain.run.view import View
+from captain.systems.resting import Known
 
 if TYPE_CHECKING:
     from captain.checklist import Step, Target
@@ -111,6 +112,7 @@ class Desk:
         self.head: str | None = None
         """The commit that HEAD named when somebody looked; for standing runs."""
         self.looked: Looked | None = None
+        self.read_files = Known()
         self.neighbours: set[str] = set()
         """Other runs that ever held this environment's lock."""
         self.deployed = 0

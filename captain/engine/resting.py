@@ -24,8 +24,11 @@ if TYPE_CHECKING:
 
 _TIME = timedelta(seconds=10)
 """How long git may take to list files."""
+_OFTEN = timedelta(minutes=1)
+"""A look that says the same is not recorded again within this time."""
 _MOST = 48 * 1024
 """Bytes of items that an entry holds; what rests on more is measured again."""
+_LONGEST = 4000
 _MOVING = frozenset(("now", "last", "before", "deploy", "previous", "signed"))
 """Names in conditions that stand for something else tomorrow although no file changed."""
 _WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -35,6 +38,11 @@ def _ground(desk: Desk) -> Ground:
     return Ground(desk.root, desk.environ, _TIME, desk.own)
 
 
+def _same_ground(desk: Desk) -> Ground:
+    """One that knows what other steps have just read; what it were wrong about, the next look would see."""
+    return Ground(desk.root, desk.environ, _TIME, desk.own, desk.read_files)
+
+
 async def drafts(desk: Desk, step: Step, sample: Sample, began: int) -> Sequence[Draft]:
     """The entry that says what a fresh result rests on; none where it has to be asked again after its time.
 
@@ -42,9 +50,9 @@ async def drafts(desk: Desk, step: Step, sample: Sample, began: int) -> Sequence
     """
     run = desk.open_run()
     items = _items(step, sample) if run.standing and sample.verdict.good else None
-    if items is None:
+    if items is None or any(desk.mask(item) != item for item in items):
         return ()
-    digest = await _ground(desk).digest(items, unchanged_since=began)
+    digest = await _same_ground(desk).digest(items, unchanged_since=began)
     if digest is None:
         return ()
     return (Draft("step.rests", run.id, {"step": step.id, "on": items, "digest": digest}),)
@@ -65,8 +73,9 @@ def _items(step: Step, sample: Sample) -> list[str] | None:
             return None
         found.update(dict.fromkeys(answer.measurement.rests))
     items = sorted(found)
-    size = sum(len(item.encode("utf-8", "replace")) + 8 for item in items)
-    return items if size <= _MOST and not any("\ufffd" in item or not item.isprintable() for item in items) else None
+    sizes = [len(item.encode("utf-8", "replace")) + 8 for item in items]
+    fits = sum(sizes) <= _MOST and max(sizes, default=0) <= _LONGEST
+    return items if fits and all(item.isprintable() for item in items) else None
 
 
 async def look(desk: Desk) -> None:
@@ -84,4 +93,12 @@ async def look(desk: Desk) -> None:
         desk.looked = Looked(desk.clock.now(), None, frozenset(kept), frozenset(changed))
         return
     desk.looked = None
+    before, bound = run.looked, run.bound
+    if (
+        before is not None
+        and (before.kept, before.changed) == (frozenset(kept), frozenset(changed))
+        and timedelta(0) <= desk.clock.now() - before.at < _OFTEN
+        and (bound is None or bound.seq < (before.seq or 0))
+    ):
+        return
     await desk.record(Draft("run.looked", run.id, {"kept": kept, "changed": changed}))

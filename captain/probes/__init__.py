@@ -213,6 +213,8 @@ class Probe(BaseModel):
     """Whether it asks over a network, so that a step's `retry` applies."""
     max_age: ClassVar[timedelta] = LIVE
     """How long a result counts where the step does not say."""
+    rests: ClassVar[str] = ""
+    """When its answers rest on files alone, so that in a review they count as long as those are the same: explain."""
     timeout: ClassVar[timedelta] = TIMEOUT
     """What one attempt may take where the step does not say."""
     more_than_reading: ClassVar[str] = ""
@@ -253,6 +255,11 @@ class Probe(BaseModel):
     def does(self) -> tuple[str, ...]:
         """What measuring does where it does more than read, one line each: asked about and recorded before it."""
         return (self.asks(),)
+
+    def of_commit(self) -> bool:
+        """Whether its answer is about the release at hand, or about files of the repository: it then says nothing of
+        another commit, even where no parameter names the release."""
+        return not self.network
 
     def aging(self) -> frozenset[str]:
         """Observations that change with time alone, of a kind whose answers rest on files."""

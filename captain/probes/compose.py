@@ -42,6 +42,7 @@ class ComposeProbe(Probe):
     variable. Findings name the place, the rule and the name of a key, never a value.
     """
 
+    rests: ClassVar[str] = "always"
     default_expect: ClassVar[tuple[str, ...]] = (
         "services > 0",
         "literal_secrets == 0",

@@ -30,6 +30,7 @@ class DockerfileProbe(Probe):
     hadolint is asked as well where it is installed.
     """
 
+    rests: ClassVar[str] = "without hadolint"
     default_expect: ClassVar[tuple[str, ...]] = (
         "has_user",
         "!final_user_is_root",

@@ -109,6 +109,9 @@ class DocsProbe(Probe):
     How old a document is git says, by its last commit; of a shallow clone or a file git does not have that is left out.
     """
 
+    rests: ClassVar[str] = (
+        "with links: files or none, without must_mention by a program, and where no condition asks for the age"
+    )
     default_expect: ClassVar[tuple[str, ...]] = (
         "found > 0",
         "missing == 0",

@@ -26,6 +26,7 @@ class FileProbe(Probe):
     the folder of captain.yaml is never read into the record, only its size, age and digest.
     """
 
+    rests: ClassVar[str] = "where no condition asks for age or modified"
     default_expect: ClassVar[tuple[str, ...]] = ("exists",)
     errors: ClassVar[str] = (
         "unknown: cannot be read (a missing file is an answer); on_error decides (unknown): no answer in time"

@@ -85,6 +85,10 @@ class PrometheusProbe(Probe):
     is left off, since it is 0 with the product down too: write
     `(sum(rate(errors[5m])) or vector(0)) / sum(rate(all[5m]))`, or, where no series means none, `empty: zero`, which
     keeps it.
+
+    In a checklist with per: service, mode range can stand beside `soak: { for: 24h, coverage: 0.95 }`, with reduce: the
+    time since the newest deployment is asked about, and judged when it is over. A query of what need not be there
+    covers it only together with something that is: `sum(ALERTS{alertstate="firing"}) or 0 * count(up)`.
     """
 
     default_expect: ClassVar[tuple[str, ...]] = ("value > 0.0",)

@@ -84,6 +84,7 @@ class SourceProbe(Probe):
     leaves counts of 0 out. Findings name file, line and pattern, never the text.
     """
 
+    rests: ClassVar[str] = "without check: [syntax]"
     default_expect: ClassVar[tuple[str, ...]] = ("files > 0", "size(unmet) == 0")
     on_error: ClassVar[Literal["fail", "unknown"]] = "fail"
     timeout: ClassVar[timedelta] = timedelta(seconds=60)

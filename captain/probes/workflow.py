@@ -55,6 +55,7 @@ class WorkflowProbe(Probe):
     rule or filter by branch and path is taken to hold.
     """
 
+    rests: ClassVar[str] = "always"
     default_expect: ClassVar[tuple[str, ...]] = ("found > 0", "soft_failures == 0")
     on_error: ClassVar[Literal["fail", "unknown"]] = "fail"
     errors: ClassVar[str] = (

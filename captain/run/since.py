@@ -56,7 +56,7 @@ def of_commit(step: Step, result: Result) -> bool:
     if not result.max_age_ms:
         return True
     probes = [getattr(ask, "probe", None) for ask in step.asks.values()]
-    if any(probe is None or not probe.network for probe in probes):
+    if any(probe is None or probe.of_commit() for probe in probes):
         return True
     asked = [str(getattr(ask, "params", "")) for ask in step.asks.values()]
     return any("release" in text for text in (*asked, *step.expect, *step.warn))

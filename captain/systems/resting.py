@@ -10,16 +10,20 @@ import hashlib
 import json
 import os
 import stat
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from captain import __version__
 from captain.blocking import Blocking
 from captain.errors import CaptainError
 from captain.systems.rests import Chosen, Matched, digest_of, listing
+
+if TYPE_CHECKING:
+    from captain.systems.search.files import Files
 
 TOGETHER = 256 * 1024 * 1024
 """Bytes that are read to tell whether files are the same; more is not read."""
@@ -33,6 +37,16 @@ class _Unsure(Exception):
 
 
 @dataclass(slots=True)
+class Known:
+    """What was looked at already, shared by answers that rest on the same files."""
+
+    files: dict[str, tuple[tuple[int, ...], str]] = field(default_factory=dict)
+    """By path, how the disk described a file when it was read, and what it said."""
+    lists: dict[bool, Files] = field(default_factory=dict)
+    """All files, tracked ones only or not: whether a list is still the right one, its digest tells."""
+
+
+@dataclass(slots=True)
 class Ground:
     """The files as they are now. Each is looked at once, however many answers rest on it."""
 
@@ -40,8 +54,10 @@ class Ground:
     environ: Mapping[str, str]
     timeout: timedelta
     blocking: Blocking
+    known: Known = field(default_factory=lambda: Known())
     _said: dict[str, str | None] = field(default_factory=dict)
-    _lists: dict[bool, Any] = field(default_factory=dict)
+    _listed: set[bool] = field(default_factory=set)
+    """Which lists it made itself: they are not made again."""
     _newest: dict[str, int] = field(default_factory=dict)
     """When each was changed last, in nanoseconds."""
     _size: int = 0
@@ -69,21 +85,27 @@ class Ground:
         """The files that patterns mean now; None where they are not listed as they were."""
         from captain.systems.search.files import chosen, files_of
 
-        was = Chosen(*json.loads(asked))
-        tracked_only = was.tracked_only
-        if tracked_only not in self._lists:
-            try:
-                self._lists[tracked_only] = await files_of(
-                    self.root, self.environ, self.timeout, tracked_only=tracked_only, meant=lambda path: True
-                )
-            except CaptainError:
-                self._lists[tracked_only] = None
-        files = self._lists[tracked_only]
-        if files is None:
+        try:
+            was = Chosen(*json.loads(asked))
+            meant = chosen(was.globs, was.exclude)
+        except (ValueError, TypeError, CaptainError):
             return None
-        meant = chosen(was.globs, was.exclude)
-        paths = [path for path in files.paths if meant(path)]
-        return [f"file {path}" for path in paths] if listing(paths, files.executable) == was.listed else None
+        for fresh in (False, True):
+            if fresh and was.tracked_only in self._listed:
+                return None
+            if fresh or was.tracked_only not in self.known.lists:
+                self._listed.add(was.tracked_only)
+                try:
+                    self.known.lists[was.tracked_only] = await files_of(
+                        self.root, self.environ, self.timeout, tracked_only=was.tracked_only, meant=lambda path: True
+                    )
+                except CaptainError:
+                    return None
+            files = self.known.lists[was.tracked_only]
+            paths = [path for path in files.paths if meant(path)]
+            if listing(paths, files.executable) == was.listed:
+                return [f"file {path}" for path in paths]
+        return None
 
     def _look(self, items: Sequence[str]) -> bool:
         """Look at what was not looked at yet. Blocks. False where something cannot be told."""
@@ -92,7 +114,7 @@ class Ground:
                 kind, _, path = item.partition(" ")
                 try:
                     self._said[item] = _LOOKS[kind](self, item, path)
-                except (_Unsure, OSError, ValueError, KeyError):
+                except (_Unsure, OSError, ValueError, TypeError, KeyError):
                     self._said[item] = None
         return all(self._said[item] is not None for item in items)
 
@@ -104,6 +126,18 @@ class Ground:
     def _file(self, item: str, path: str) -> str:
         full = self.root / path
         try:
+            status = full.stat()
+            self._newest[item] = max(status.st_ctime_ns, status.st_mtime_ns)
+            described = (
+                status.st_mode,
+                status.st_ino,
+                status.st_dev,
+                status.st_size,
+                status.st_mtime_ns,
+                status.st_ctime_ns,
+            )
+            if self.known.files.get(path, ((), ""))[0] == described:
+                return self.known.files[path][1]
             handle = os.open(full, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         except (FileNotFoundError, NotADirectoryError):
             return self._none(item, full)
@@ -119,7 +153,10 @@ class Ground:
                 if self._size > TOGETHER:
                     raise _Unsure
                 content.update(data)
-        return f"{status.st_mode:o} {way} {content.hexdigest()}"
+        said = f"{status.st_mode:o} {way} {content.hexdigest()}"
+        if not self._young(item, time.time_ns()):
+            self.known.files[path] = (described, said)
+        return said
 
     def _mode(self, item: str, path: str) -> str:
         full = self.root / path
