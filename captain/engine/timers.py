@@ -49,7 +49,7 @@ def judged(plan: Plan, sample: Sample, clock: Timer, now: datetime) -> Sample:
     short = _short(sample, asked)
     said = "" if any(one.error is not None for one in sample.answers) else short or ""
     if clock.over(now):
-        monitored = f"monitored {span(clock.whole)} till {clock.until:%d %b %H:%M} UTC"
+        monitored = f"monitored {clock.what} for {span(clock.whole)}, till {clock.until:%d %b %H:%M} UTC"
         if short is None or sample.verdict is Verdict.FAIL:
             return replace(sample, message=_joined(monitored, sample.message))
         return replace(sample, verdict=Verdict.UNKNOWN, message=_joined(said, sample.message))

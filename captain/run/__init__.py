@@ -3,7 +3,8 @@
 A run of kind `standing` walks a checklist with `per: service`. There is one for each service, environment and
 checklist; it has no version, phases, lock or order: every section is open as long as it stands. It is bound to the
 commit that HEAD names, and bound anew (`run.bound`) where HEAD or the work tree has changed: what was seen of the
-older commit is stale, and what was signed for it has lapsed. A gate's go in it is recorded and closes nothing. Its
+older commit is stale, and what was signed for it has lapsed. What was read of the same commit's files (`step.rests`)
+counts as long as they are found as they were (`run.looked`). A gate's go in it is recorded and closes nothing. Its
 state is `open` until somebody gives it up (`aborted`); it is never completed. Each headless check of it ends with
 `run.checked`, by which `run.trend` reads how it stood then.
 

@@ -26,6 +26,8 @@ class Timer:
 
     since: datetime
     whole: timedelta
+    what: str = ""
+    """The release that is monitored, for sentences."""
 
     @property
     def until(self) -> datetime:
@@ -52,7 +54,7 @@ def timer(soak: Soak, where: str, found: Deployment | None, now: datetime) -> Ti
         return f"nothing is monitored: in {where}, {found.run} {found.why}"
     if found.at > now + CLOCK_SLACK:
         return f"{found.run} was deployed into {where} at a time that the clock has not reached"
-    return Timer(found.at, soak.duration)
+    return Timer(found.at, soak.duration, found.release.version or (found.release.commit or found.run)[:12])
 
 
 def place(view: View, step: Step) -> str:

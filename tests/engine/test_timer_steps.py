@@ -6,13 +6,14 @@ import asyncio
 import contextlib
 import signal
 import sys
-from asyncio.subprocess import DEVNULL
+from asyncio.subprocess import DEVNULL, PIPE
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import captain as captain_package
+from captain.clock import SystemClock
 from captain.engine import Engine
 from captain.loader import load
 from captain.measurement import Verdict
@@ -44,7 +45,7 @@ async def review(shop: Shop, environment: str = "staging", **keys: Any) -> Async
     """The review of the shop, open; its log closed at the end."""
     engine = Engine(
         load("review", environment, cwd=shop.root),
-        shop.log(**({"clock": keys["clock"]} if "clock" in keys else {})),
+        shop.log(),
         settings=shop.settings,
         actor=ME,
         publish=shop.seen.append,
@@ -77,8 +78,18 @@ async def deployed(shop: Shop, version: str = "1.4.2") -> datetime:
     return shop.recorded("action.finished")[-1].at
 
 
-async def seen(shop: Shop, environment: str = "staging") -> Status:
-    async with review(shop, environment) as engine:
+class At(SystemClock):
+    """A clock that stands."""
+
+    def __init__(self, moment: datetime) -> None:
+        self.moment = moment
+
+    def now(self) -> datetime:
+        return self.moment
+
+
+async def seen(shop: Shop, environment: str = "staging", at: datetime | None = None) -> Status:
+    async with review(shop, environment, clock=None if at is None else At(at)) as engine:
         await engine.measure("monitored")
         return found(engine, "monitored")
 
@@ -93,9 +104,9 @@ async def test_what_was_deployed_is_pending_until_its_time_is_over_and_then_judg
 ) -> None:
     write(shop, prometheus_server.url)
     began = await deployed(shop)
-    pending = await seen(shop)
+    pending = await seen(shop, at=began + timedelta(seconds=1))
     assert (pending.verdict, pending.state, pending.counts) == (Verdict.UNKNOWN, "measured", False)
-    assert pending.message.startswith("monitored ")
+    assert pending.message.startswith("monitored 1s ")
     assert f"of 3s, until {began + timedelta(seconds=3):%H:%M} UTC" in pending.message
     await until_over(began, 3)
     async with review(shop) as engine:
@@ -103,6 +114,7 @@ async def test_what_was_deployed_is_pending_until_its_time_is_over_and_then_judg
         await engine.measure("monitored")
         done = found(engine, "monitored")
     assert (done.verdict, done.counts) == (Verdict.PASS, True), done.message
+    assert done.message.startswith(f"monitored 1.4.2 for 3s, till {began + timedelta(seconds=3):%d %b %H:%M} UTC; ")
     assert done.result is not None
     assert done.result.max_age_ms == 0
     assert float(done.result.observed["coverage"]) >= 0.7
@@ -121,8 +133,7 @@ async def test_a_new_deployment_starts_the_time_again_and_ends_what_was_judged_b
         after = found(engine, "monitored")
         assert (before.counts, after.counts) == (True, False)
         assert after.stale_why == "measured before shop-staging-1.4.3 changed staging"
-        await engine.measure("monitored")
-        pending = found(engine, "monitored")
+    pending = await seen(shop, at=again + timedelta(seconds=1))
     assert (pending.verdict, pending.message.startswith("monitored ")) == (Verdict.UNKNOWN, True)
     await until_over(again, 2)
     assert (await seen(shop)).verdict is Verdict.PASS
@@ -209,6 +220,21 @@ async def test_a_captain_that_is_killed_meanwhile_changes_nothing(
     done = await seen(shop)
     assert done.verdict is Verdict.PASS, done.message
     assert f"till {began + timedelta(seconds=3):%d %b %H:%M} UTC" in done.message
+
+
+async def test_a_check_waits_for_nobody_and_says_how_long_it_still_takes(
+    shop: Shop, prometheus_server: PrometheusServer
+) -> None:
+    write(shop, prometheus_server.url, time="24h")
+    began = await deployed(shop)
+    words = ("-m", "captain", "--log", str(shop.settings.log), "check", "review", "-e", "staging")
+    environ = {**shop.environ, "PYTHONPATH": str(Path(captain_package.__file__).parent.parent)}
+    check = await asyncio.create_subprocess_exec(
+        sys.executable, *words, cwd=shop.root, env=environ, stdout=PIPE, stderr=DEVNULL
+    )
+    said, _ = await check.communicate()
+    assert check.returncode == 3
+    assert f"s of 24h, until {began + timedelta(days=1):%d %b %H:%M} UTC; value = 1" in said.decode()
 
 
 async def test_a_rollback_that_was_verified_is_what_runs_since(shop: Shop, prometheus_server: PrometheusServer) -> None:
