@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import time
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
 from datetime import datetime, timedelta
 from functools import partial
@@ -29,6 +28,7 @@ from captain.run.facts import named
 from captain.run.since import anew
 from captain.run.status import status
 from captain.scopes import MAX_ALIASES
+from captain.systems.resting import clock as file_clock
 
 if TYPE_CHECKING:
     from captain.checklist import Alias, Ask, Step
@@ -56,7 +56,7 @@ async def measure(
         if purpose != "verify" and _starts(desk, step):
             await trusted(desk)
         await prepared(desk, [plan.asks])
-        began = time.time_ns()
+        began = file_clock()
         outcome = await run_plan(desk, plan, purpose, release_names)
         if judge is not None:
             outcome.sample.verdict, outcome.sample.message = judge(outcome.sample)

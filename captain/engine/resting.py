@@ -46,7 +46,7 @@ def _same_ground(desk: Desk) -> Ground:
 async def drafts(desk: Desk, step: Step, sample: Sample, began: int) -> Sequence[Draft]:
     """The entry that says what a fresh result rests on; none where it has to be asked again after its time.
 
-    `began` is when measuring began, in nanoseconds of the machine's own wall clock: files are dated by it.
+    `began` is when measuring began, by the clock that files are dated by.
     """
     run = desk.open_run()
     items = _items(step, sample) if run.standing and sample.verdict.good else None

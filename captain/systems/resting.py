@@ -10,6 +10,7 @@ import hashlib
 import json
 import os
 import stat
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -27,9 +28,16 @@ if TYPE_CHECKING:
 
 TOGETHER = 256 * 1024 * 1024
 """Bytes that are read to tell whether files are the same; more is not read."""
+_COARSE = 5 if sys.platform == "linux" else None
+"""The clock that Linux dates files by (CLOCK_REALTIME_COARSE): it stands still for some milliseconds at a time."""
 _SLACK = 20_000_000
-"""Nanoseconds by which a file's own clock may lag behind."""
+"""Nanoseconds by which the dates of files may lag behind where there is no such clock."""
 _SECOND = 1_000_000_000
+
+
+def clock() -> int:
+    """Now, in nanoseconds, such that no file that is changed later is dated before it."""
+    return time.time_ns() - _SLACK if _COARSE is None else time.clock_gettime_ns(_COARSE)
 
 
 class _Unsure(Exception):
@@ -65,8 +73,7 @@ class Ground:
     async def digest(self, items: Sequence[str], *, unchanged_since: int | None = None) -> str | None:
         """One digest of these items; None where it cannot be told.
 
-        With `unchanged_since` (nanoseconds of the wall clock) nothing of it may have been changed since: then it is
-        what was read in between.
+        With `unchanged_since` (of `clock`) nothing of it may have been changed since: it is what was read in between.
         """
         wanted: list[str] = []
         for item in items:
@@ -121,7 +128,7 @@ class Ground:
     def _young(self, item: str, since: int) -> bool:
         at = self._newest.get(item, 0)
         # Some file systems count whole seconds only.
-        return at >= since - (_SECOND if at % _SECOND == 0 else _SLACK)
+        return at >= (since - _SECOND if at % _SECOND == 0 else since)
 
     def _file(self, item: str, path: str) -> str:
         full = self.root / path
@@ -154,7 +161,7 @@ class Ground:
                     raise _Unsure
                 content.update(data)
         said = f"{status.st_mode:o} {way} {content.hexdigest()}"
-        if not self._young(item, time.time_ns()):
+        if not self._young(item, clock()):
             self.known.files[path] = (described, said)
         return said
 

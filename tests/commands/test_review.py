@@ -10,6 +10,7 @@ import pytest
 from captain.run import fold
 from captain.run.trend import checks
 from tests.commands.conftest import Captain
+from tests.file_times import until_dated_before_now
 from tests.git_repo import Repo
 from tests.shop import Shop
 
@@ -141,6 +142,7 @@ def test_where_there_is_no_repository_a_file_is_read_again_once_it_has_changed(
 ) -> None:
     shop.write(SERVICE, REVIEW)
     (shop.root / "notes.md").write_text("x")
+    until_dated_before_now(shop.root / "notes.md")
     captain_says("check", "readiness", "-e", "staging")
     seen = last(shop)
     captain_says("check", "readiness", "-e", "staging")

@@ -11,6 +11,7 @@ import pytest
 
 from captain.clock import SystemClock
 from tests.commands.conftest import Captain
+from tests.file_times import until_dated_before_now
 from tests.git_repo import Repo
 from tests.shop import Shop
 
@@ -94,6 +95,7 @@ def repo(shop: Shop) -> Iterator[Repo]:
     (shop.root / ".env").chmod(0o600)
     found.git("add", "-A")
     found.git("commit", "-q", "-m", "all")
+    until_dated_before_now(*(shop.root / name for name in FILES))
     yield found
 
 
