@@ -205,17 +205,27 @@ async def test_a_prometheus_that_does_not_answer_leaves_the_countdown(shop: Shop
 async def test_a_captain_that_is_killed_meanwhile_changes_nothing(
     shop: Shop, prometheus_server: PrometheusServer
 ) -> None:
-    write(shop, prometheus_server.url, time="3s")
-    began = await deployed(shop)
-    words = ("-m", "captain", "--log", str(shop.settings.log), "check", "review", "-e", "staging")
-    environ = {**shop.environ, "PYTHONPATH": str(Path(captain_package.__file__).parent.parent)}
-    killed = await asyncio.create_subprocess_exec(
-        sys.executable, *words, cwd=shop.root, env=environ, stdout=DEVNULL, stderr=DEVNULL
-    )
-    await until(lambda: any(one.data["kind"] == "standing" for one in shop.recorded("run.start")), 30)
-    killed.kill()
-    assert await killed.wait() == -signal.SIGKILL
+    asked = asyncio.Event()
+
+    async def never_answers(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked.set()
+        with contextlib.suppress(ConnectionError):
+            await reader.read()
+        writer.close()
+
+    async with await asyncio.start_server(never_answers, "127.0.0.1", 0) as silent:
+        write(shop, f"http://127.0.0.1:{silent.sockets[0].getsockname()[1]}", time="3s")
+        began = await deployed(shop)
+        words = ("-m", "captain", "--log", str(shop.settings.log), "check", "review", "-e", "staging")
+        environ = {**shop.environ, "PYTHONPATH": str(Path(captain_package.__file__).parent.parent)}
+        killed = await asyncio.create_subprocess_exec(
+            sys.executable, *words, cwd=shop.root, env=environ, stdout=DEVNULL, stderr=DEVNULL
+        )
+        await asyncio.wait_for(asked.wait(), 60)
+        killed.kill()
+        assert await killed.wait() == -signal.SIGKILL
     assert shop.recorded("run.checked") == []
+    write(shop, prometheus_server.url, time="3s")
     await until_over(began, 3)
     done = await seen(shop)
     assert done.verdict is Verdict.PASS, done.message
