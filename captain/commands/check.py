@@ -175,9 +175,11 @@ async def _measured(engine: Engine, wish: Wish, ending: Ending) -> tuple[Outcome
     own, review = view.run.kind == "check", view.run.standing
     late = False
     steps = wish.due(view)
+    wish.measured = len(steps)
     started = view.now
     wish.titles = {step.id: step.title for _, step in view.target.checklist.steps()}
-    with diagnostics.Steps(f"checking {view.run.checklist}", len(steps)) as progress:
+    what = ", ".join(part for part in (f"checking {view.run.checklist}", wish.kept_why) if part)
+    with diagnostics.Steps(what, len(steps)) as progress:
         wish.progress = progress
         try:
             async with asyncio.timeout(wish.deadline.total_seconds() if wish.deadline else None):

@@ -9,43 +9,33 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from captain.clock import stamp
+from captain.engine import resting, timers
+from captain.engine.ages import in_ms, max_age_ms
 from captain.engine.ask import Answer, ask, clip, evidence, fault, scalars
 from captain.engine.definitions import definition
 from captain.engine.fitting import fitted
 from captain.engine.hold import Hold
-from captain.engine.plans import Plan, Sample, plan_of
+from captain.engine.plans import Outcome, Plan, Sample, plan_of
 from captain.engine.trusting import trusted
 from captain.errors import Refusal
 from captain.events import Asked, Asking, Draft, Holding, Recorded
 from captain.measurement import Verdict
 from captain.run.facts import named
-from captain.run.since import anew
 from captain.run.status import status
 from captain.run.summing import before
 from captain.scopes import MAX_ALIASES
+from captain.systems.resting import clock as file_clock
 
 if TYPE_CHECKING:
     from captain.checklist import Alias, Ask, Step
     from captain.condition import Condition
     from captain.engine.desk import Desk
     from captain.probes import Probe, Safety
-
-
-@dataclass(slots=True)
-class Outcome:
-    """What a step's measuring came to."""
-
-    sample: Sample
-    attempts: int
-    started: datetime
-    duration_ms: int
-    held_ms: int | None = None
 
 
 async def measure(
@@ -67,12 +57,13 @@ async def measure(
         if purpose != "verify" and _starts(desk, step):
             await trusted(desk)
         await prepared(desk, [plan.asks])
+        began = file_clock()
         outcome = await run_plan(desk, plan, purpose, release_names)
         if judge is not None:
             outcome.sample.verdict, outcome.sample.message = judge(outcome.sample)
         drafts, blobs = _entry(desk, step, purpose, plan, outcome, attempt)
-        recorded = await desk.record(drafts, evidence=blobs)
-        return recorded[-1]
+        recorded = await desk.record(drafts, *await resting.drafts(desk, step, outcome.sample, began), evidence=blobs)
+        return recorded[0]
     finally:
         desk.asking[step.id] -= 1
         if not desk.asking[step.id]:
@@ -93,9 +84,16 @@ async def run_plan(desk: Desk, plan: Plan, purpose: str, names: Mapping[str, Any
         blocked = _needed(desk, plan.step)
     if blocked is not None:
         return Outcome(Sample((), Verdict.UNKNOWN, blocked, ()), 1, started_at, 0)
+    if plan.step.soak is not None and plan.asks is plan.step.asks:
+        clock = await timers.begun(desk, plan.step, started_at)
+        if isinstance(clock, str):
+            return Outcome(Sample((), Verdict.UNKNOWN, clock, ()), 1, started_at, 0)
+        plan = timers.over(plan, clock, started_at)
+        sample, tries = await _tries(desk, plan, purpose, names, depth)
+        return Outcome(timers.judged(plan, sample, clock, started_at), tries, started_at, in_ms(elapsed()))
     if plan.every is None:
         sample, tries = await _tries(desk, plan, purpose, names, depth)
-        return Outcome(sample, tries, started_at, _ms(elapsed()))
+        return Outcome(sample, tries, started_at, in_ms(elapsed()))
     return await _wait(desk, plan, purpose, names, started_at, elapsed, depth)
 
 
@@ -173,10 +171,10 @@ async def _wait(
         ended, ended_at = elapsed(), desk.clock.now()
         over = hold.take(sample, at, ended, idle) or any(one.hopeless for one in sample.answers)
         if hold.held_from is not None and plan.hold is not None:
-            desk.publish(Holding(plan.step.id, _ms(hold.held), _ms(plan.hold)))
+            desk.publish(Holding(plan.step.id, in_ms(hold.held), in_ms(plan.hold)))
         if over:
-            held_ms = _ms(hold.held) if plan.hold is not None else None
-            return Outcome(sample, hold.count, started_at, _ms(elapsed()), held_ms)
+            held_ms = in_ms(hold.held) if plan.hold is not None else None
+            return Outcome(sample, hold.count, started_at, in_ms(elapsed()), held_ms)
         run = desk.open_run()
         if purpose == "observe" and (run.rollback is not None or run.ended):
             raise Refusal(f"{plan.step.id} is not looked at any longer: the run is {run.state.replace('_', ' ')}")
@@ -206,7 +204,12 @@ async def _answers(
         if isinstance(asked, Alias):
             return await aliases.answer(desk, name, asked, purpose, names, depth)
         left = max(left, timedelta(0))
-        return await ask(desk, name, asked, left, scope, values, names, permitted=_permitted(purpose), step=plan.step)
+        return await ask(
+            *(desk, name, asked, left, scope, values, names),
+            permitted=_permitted(purpose),
+            step=plan.step,
+            window=plan.window,
+        )
 
     if not plan.in_order:
         works = [one(name, asked, plan.timeout) for name, asked in plan.asks.items()]
@@ -303,7 +306,7 @@ def _entry(
             {
                 "name": one.name,
                 "kind": one.kind,
-                "duration_ms": _ms(one.duration),
+                "duration_ms": in_ms(one.duration),
                 "error": None if one.error is None else clip(desk.mask(one.error.message)),
                 "evidence": blob.digest,
             }
@@ -322,29 +325,6 @@ def _entry(
         "truncated": any(one.measurement is not None and one.measurement.truncated for one in sample.answers),
     }
     return Draft("step.result", desk.open_run().id, fitted(data)), blobs
-
-
-def max_age_ms(desk: Desk, step: Step, depth: int = 0, *, half: bool = False) -> int:
-    """How long a result of this step counts; 0 is as long as its section is open.
-
-    What an alias asks anew counts as long as where it is asked by its own step. Of `half` a step, where only what
-    reads was asked, no longer than such probes do.
-    """
-    from captain.checklist import Alias
-
-    if step.max_age is not None and not half:
-        return _ms(step.max_age)
-    if step.hold is not None or step.action is not None or (step.safety != "read" and not half):
-        return 0
-    ages = [_ms(step.max_age)] if step.max_age is not None else []
-    for one in step.asks.values():
-        if isinstance(one, Alias):
-            other = desk.target.step(one.step)
-            if other is not None and anew(other) and depth < MAX_ALIASES:
-                ages.append(max_age_ms(desk, other, depth + 1))
-        elif one.probe and (one.probe.safety == "read" or not half):
-            ages.append(_ms(one.probe.max_age))
-    return min((age for age in ages if age), default=0)
 
 
 def ordered(steps: Iterable[Step]) -> list[list[Step]]:
@@ -394,7 +374,3 @@ async def together(works: Iterable[Awaitable[object]]) -> None:
     for result in await asyncio.gather(*works, return_exceptions=True):
         if isinstance(result, BaseException) and not isinstance(result, Refusal):
             raise result
-
-
-def _ms(duration: timedelta) -> int:
-    return round(duration / timedelta(milliseconds=1))

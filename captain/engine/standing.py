@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from captain.engine import authors
+from captain.engine import authors, resting
 from captain.engine.way_back import release_data
 from captain.errors import CaptainError
 from captain.events import Draft
@@ -68,6 +68,12 @@ async def look(desk: Desk) -> None:
     desk.head = await head(desk)
 
 
+async def look_only(desk: Desk) -> None:
+    """See what there is now, commit and files. Records nothing."""
+    await look(desk)
+    await resting.look(desk)
+
+
 async def tree(desk: Desk) -> str:
     """Whether the work tree is what its commit says: clean, changed or unknown."""
     from captain.systems.git.program import Git
@@ -104,6 +110,7 @@ async def renew(desk: Desk, earlier: Earlier) -> None:
     if desk.change is not None:
         await adopt(desk, "adopt")
     await bind_anew(desk, earlier)
+    await resting.look(desk)
 
 
 async def bind_anew(desk: Desk, earlier: Earlier) -> None:

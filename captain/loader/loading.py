@@ -121,6 +121,7 @@ class Loading:
             tiered=tiered and self.file is not None,
             environment=environment if declared is not None else None,
             allow=declared.allow if declared is not None else (),
+            places=tuple(service.environments) if self.file is not None else None,
         )
 
     def check(self, draft: Draft, world: World) -> None:

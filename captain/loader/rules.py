@@ -38,7 +38,7 @@ def check_rules(draft: Draft, world: World) -> None:
         _reviews(draft, step, world)
         names(step.node.get("params"), "param", world)
         roles(step.node.get("sign_off"), world)
-        _later(step, world)
+        _later(draft, step, world)
         for key in ("expect", "warn", "when"):  # empty lists, mappings and the like, whatever else is wrong
             child = step.node.get(key)
             if child is not None:
@@ -285,13 +285,13 @@ def roles(node: Node | None, world: World) -> None:
             )
 
 
-def _later(step: DraftStep, world: World) -> None:
+def _later(draft: Draft, step: DraftStep, world: World) -> None:
     """Notes on what this captain cannot measure yet."""
     for ask in unmeasured([*step.asks, *step.observe_asks]):
         holder = ask.node.parent
         if holder is not None:
             note_unmeasured(holder, ask, world)
-    notes(step.node, ("compare", "soak"), world)
+    notes(step.node, ("compare",) if draft.per == "service" else ("compare", "soak"), world)
     notes(step.node, ("planned",), world, NOT_USED)
     trigger = step.node.get("action", "trigger")
     if trigger is not None and trigger.parent is not None:

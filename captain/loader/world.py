@@ -87,7 +87,7 @@ class World:
         if (
             step is not None
             and asks is step.asks
-            and ("compare" in step.questions or step.node.get("soak") is not None)
+            and ("compare" in step.questions or (step.node.get("soak") is not None and not _reviews(draft)))
         ):
             probes = {"": None}
         if any(is_taken(name) or (name and not re.fullmatch(NAME_PATTERN, name)) for name in probes):
@@ -107,6 +107,10 @@ class World:
             inputs=self.inputs if self.vars is not None else _mentioned(about, "inputs"),
             secrets=self.secrets if self.secrets is not None else _mentioned(about, "secrets"),
         )
+
+
+def _reviews(draft: Draft | None) -> bool:
+    return draft is not None and draft.per == "service"
 
 
 def is_taken(name: str) -> bool:

@@ -37,6 +37,16 @@ LIVE = timedelta(minutes=15)
 
 
 @dataclass(frozen=True, slots=True)
+class Window:
+    """The time that a timer step asks about."""
+
+    start: datetime
+    end: datetime
+    coverage: float
+    """Share of it at which there must be values: less gives no value."""
+
+
+@dataclass(frozen=True, slots=True)
 class Context:
     """What a probe may use besides its own parameters."""
 
@@ -68,6 +78,8 @@ class Context:
     """Captain's own log, read-only."""
     max_age: timedelta | None = None
     """What the step says of how old its result may be: as old may a document be that a probe reads."""
+    window: Window | None = None
+    """What a timer step (`soak`) asks about, in place of the kind's own window; only for kinds that can say so."""
 
     def secret(self, name: str) -> str:
         """The value of a declared secret. Raises ProbeError where it is not set."""
@@ -232,6 +244,8 @@ class Probe(BaseModel):
     """Whether it asks over a network, so that a step's `retry` applies."""
     max_age: ClassVar[timedelta] = LIVE
     """How long a result counts where the step does not say."""
+    rests: ClassVar[str] = ""
+    """When its answers rest on files alone, so that in a review they count as long as those are the same: explain."""
     timeout: ClassVar[timedelta] = TIMEOUT
     """What one attempt may take where the step does not say."""
     more_than_reading: ClassVar[str] = ""
@@ -272,6 +286,20 @@ class Probe(BaseModel):
     def does(self) -> tuple[str, ...]:
         """What measuring does where it does more than read, one line each: asked about and recorded before it."""
         return (self.asks(),)
+
+    def of_commit(self) -> bool:
+        """Whether its answer is about the release at hand, or about files of the repository: it then says nothing of
+        another commit, even where no parameter names the release."""
+        return not self.network
+
+    def aging(self) -> frozenset[str]:
+        """Observations that change with time alone, of a kind whose answers rest on files."""
+        return frozenset()
+
+    def over_window(self, span: timedelta) -> str | None:
+        """Why it cannot be asked over a `Context.window` of that length; None where it can, and observes `coverage`:
+        the share of the window at which there were values."""
+        return "it does not observe what share of a window was measured"
 
     @property
     def safety(self) -> Safety:

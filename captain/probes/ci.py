@@ -183,6 +183,9 @@ every: 30s"""
 
         load()
 
+    def of_commit(self) -> bool:
+        return self.commit is None
+
     def asks(self) -> str:
         what = {
             "commit": f"checks of {self.commit or 'the release'} in",

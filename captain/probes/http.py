@@ -135,6 +135,9 @@ expect: ['status == 200', 'json.status == "ok"', 'latency < duration("500ms")']"
 
         load()
 
+    def of_commit(self) -> bool:
+        return self.version is not None
+
     def asks(self) -> str:
         return f"{self.method} {self.url}"
 

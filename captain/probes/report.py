@@ -236,6 +236,9 @@ max_age: 24h"""
 
         load()
 
+    def of_commit(self) -> bool:
+        return self.url is None
+
     def asks(self) -> str:
         return f"{self.format} report {self.where}"
 

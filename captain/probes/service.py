@@ -110,6 +110,9 @@ expect:
 
         load()
 
+    def of_commit(self) -> bool:
+        return True
+
     def asks(self) -> str:
         where = "ECS" if self.platform == "ecs" else self.host or "the swarm"
         return f"services {', '.join(self.names)} of {where}"

@@ -17,6 +17,7 @@ from captain.systems.ci.gitlab_pipelines import read_pipeline
 from captain.systems.ci.pipeline_counts import Wanted, counts
 from captain.systems.ci.pipelines import Pipeline, roots
 from captain.systems.patterns import finder
+from captain.systems.rests import below
 from captain.systems.tree_files import Tree, check_pattern
 
 
@@ -54,6 +55,7 @@ class WorkflowProbe(Probe):
     rule or filter by branch and path is taken to hold.
     """
 
+    rests: ClassVar[str] = "always"
     default_expect: ClassVar[tuple[str, ...]] = ("found > 0", "soft_failures == 0")
     on_error: ClassVar[Literal["fail", "unknown"]] = "fail"
     errors: ClassVar[str] = (
@@ -104,13 +106,20 @@ expect: ['found > 0', 'gating']"""
         return f"steps {' or '.join(meant) or '(all)'} of {', '.join(self.paths)}"
 
     async def measure(self, ctx: Context) -> Measurement:
-        tree = Tree(ctx.repo or ctx.root)
+        tree = Tree(top := ctx.repo or ctx.root)
         wanted = Wanted(finder(self.step) if self.step else None, self.uses, self.on, self.needs_of)
         observed, notes = await ctx.blocking(lambda: self._look(tree, wanted))
         findings = observed.get("findings")
         lines = [f"{one['file']}:{one['line']}: {one['rule']}" for one in findings or []]
         body = "\n".join(lines)
-        return Measurement(observed, self.asks(), ctx.clip(body), truncated=len(body) > TEXT, notes=tuple(notes))
+        return Measurement(
+            observed,
+            self.asks(),
+            ctx.clip(body),
+            truncated=len(body) > TEXT,
+            notes=tuple(notes),
+            rests=below(top, ctx.root, tree.rests),
+        )
 
     def _look(self, tree: Tree, wanted: Wanted) -> tuple[dict[str, Any], list[str]]:
         files = tree.matching(self.paths)

@@ -10,6 +10,7 @@ import pytest
 from captain.run import fold
 from captain.run.trend import checks
 from tests.commands.conftest import Captain
+from tests.file_times import until_dated_before_now
 from tests.git_repo import Repo
 from tests.shop import Shop
 
@@ -136,11 +137,17 @@ def test_changes_that_are_not_committed_are_looked_at_each_time(shop: Shop, repo
     assert [event.data["tree"] for event in shop.recorded("run.bound")] == ["clean", "changed", "clean"]
 
 
-def test_where_there_is_no_repository_what_files_say_is_read_each_time(shop: Shop, captain_says: Captain) -> None:
+def test_where_there_is_no_repository_a_file_is_read_again_once_it_has_changed(
+    shop: Shop, captain_says: Captain
+) -> None:
     shop.write(SERVICE, REVIEW)
     (shop.root / "notes.md").write_text("x")
+    until_dated_before_now(shop.root / "notes.md")
     captain_says("check", "readiness", "-e", "staging")
     seen = last(shop)
+    captain_says("check", "readiness", "-e", "staging")
+    assert measured(shop, seen) == []
+    (shop.root / "notes.md").write_text("y")
     captain_says("check", "readiness", "-e", "staging")
     assert measured(shop, seen) == ["notes"]
 
