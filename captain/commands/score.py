@@ -10,6 +10,7 @@ from captain.commands.shared.options import Common, settle
 from captain.commands.shared.out import as_json, format_option, json_option, line, put
 
 if TYPE_CHECKING:
+    from captain.commands.shared.advice import Counsel
     from captain.commands.shared.ending import Ending
     from captain.commands.shared.runs import Row
     from captain.log.store import Log
@@ -62,29 +63,38 @@ def _newest(known: list[Row], service: str | None) -> Row:
 
 
 async def _score(common: Common, log: Log, row: Row, form: str, ending: Ending) -> int:
-    from captain.commands.shared import pages
+    from captain.commands.shared import advice, pages
     from captain.commands.shared.opening import engine_reading
     from captain.score import decide, score
 
+    try:
+        # The engine takes the log with it when it closes.
+        entries = list(log.entries(run=row.run))
+    except BaseException:
+        log.close()
+        raise
     async with engine_reading(common, log, row, ending) as engine:
         view = engine.view()
         found = score(view)
         decision = decide(found)
+        counsel = advice.counsel(view, found, entries)
         if form == "json":
-            put(as_json({"run": view.run.id, **document(found, decision)}))
+            put(as_json({"run": view.run.id, **document(found, decision), **advice.document(counsel)}))
         else:
             line((pages.head(view.run), "strong"))
-            _show(found, decision)
+            _show(found, decision, counsel)
     return _CODES[decision.word]
 
 
-def _show(found: Score, decision: Decision) -> None:
+def _show(found: Score, decision: Decision, counsel: Counsel) -> None:
+    from captain.commands.shared import advice
     from captain.score import interval
 
     line("")
     width = max((len(one.title) for one in (*found.categories, *found.beside)), default=0)
     for one in found.categories:
-        line("  ", _row(one, width), ("  many not applicable" if one.much_excused else "", "warning"))
+        moved = advice.moved(counsel, one.id)
+        line("  ", _row(one, width), moved, ("  many not applicable" if one.much_excused else "", "warning"))
     for one in found.beside:
         line("  ", (f"{_row(one, width)}  not counted", "quiet"))
     if found.categories:
@@ -94,6 +104,7 @@ def _show(found: Score, decision: Decision) -> None:
             (f"{interval(found.low, found.high)}  {found.label}", "strong"),
             f"  (raw {float(found.raw):.1f} %, verified {verified} % of the weight)",
         )
+        advice.show_trend(counsel)
     line((decision.word, _TONES[decision.word]))
     for reason in decision.reasons:
         line(f"  {reason}")
@@ -103,6 +114,7 @@ def _show(found: Score, decision: Decision) -> None:
         for item in remaining:
             gaps = f"  capped by {', '.join(item.gaps)}" if item.gaps else ""
             line(f"  {_MARKS[item.credit]} {item.title}  {item.message}{gaps}")
+    advice.show(counsel)
 
 
 def _row(one: Category, width: int) -> str:

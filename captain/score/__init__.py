@@ -117,6 +117,12 @@ class Category:
         return rounded(self.raw[1])
 
     @property
+    def range(self) -> tuple[int, int]:
+        """Low and high, worked out once."""
+        low, high = self.raw
+        return rounded(low), rounded(high)
+
+    @property
     def label(self) -> Label:
         return label(self.low)
 
@@ -150,11 +156,11 @@ class Score:
 
     @property
     def low(self) -> int:
-        return floor(_mean([Fraction(category.low) for category in self.categories]) + _HALF)
+        return whole(category.low for category in self.categories)
 
     @property
     def high(self) -> int:
-        return floor(_mean([Fraction(category.high) for category in self.categories]) + _HALF)
+        return whole(category.high for category in self.categories)
 
     @property
     def label(self) -> Label:
@@ -227,6 +233,11 @@ def interval(low: int, high: int) -> str:
 def rounded(raw: Fraction) -> int:
     """To a step of five, half up; what is imperfect never becomes 100."""
     return 100 if raw == 100 else min(95, 5 * floor(raw / 5 + _HALF))
+
+
+def whole(categories: Iterable[int]) -> int:
+    """What the rounded percentages of all categories come to: their mean, half up; 0 without any."""
+    return floor(_mean([Fraction(one) for one in categories]) + _HALF)
 
 
 def label(percent: int) -> Label:
