@@ -22,6 +22,7 @@ __all__ = [
     "asked_for",
     "covers",
     "fits",
+    "fresh",
     "live",
     "may_sign",
     "missing",
@@ -186,6 +187,11 @@ def _stands_for_older(view: View, step: Step, result: Result, depth: int) -> str
         if other.action is None and (why := stale_because(view, other, seen, depth + 1)):
             return f"{other.title}: {why}"
     return None
+
+
+def fresh(found: Status) -> bool:
+    """Whether what was measured last is good and not stale, whoever has still to sign it."""
+    return found.result is not None and found.stale_why is None and found.verdict.good
 
 
 def live(step: Step) -> bool:
