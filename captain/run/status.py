@@ -35,6 +35,7 @@ __all__ = [
 ]
 
 MAX_ALIASES = 8
+TOO_OLD = "measured too long ago"
 CLOCK_SLACK = timedelta(seconds=2)
 """A result may be dated so far ahead of the clock; further ahead its age is unknown."""
 
@@ -164,7 +165,7 @@ def stale_because(view: View, step: Step, result: Result, depth: int = 0) -> str
     if result.max_age_ms and result.at > view.now + CLOCK_SLACK:
         return "measured at a time that the clock has not reached"
     if 0 < result.max_age_ms < (view.now - result.at) / timedelta(milliseconds=1):
-        return "measured too long ago"
+        return TOO_OLD
     if at[0].phase in ("pre", None) and result.seq < view.deployed and live(step):
         return "measured before another run changed this environment"
     return _stands_for_older(view, step, result, depth) if depth < MAX_ALIASES else None

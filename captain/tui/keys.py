@@ -66,7 +66,9 @@ RUN: tuple[Key, ...] = (
 )
 
 REVIEW: tuple[Key, ...] = (
-    Key("review.measure", "enter", "measure", "measure", "Measure the category; open an item; measure or sign it", "go"),
+    Key(
+        "review.measure", "enter", "measure", "measure", "Measure the category; open an item; measure or sign it", "go"
+    ),
     Key("review.measure_stale", "m", "measure_stale", "measure all", "Measure all that is not good and fresh", "all"),
     Key("review.next_problem", "n", "next_problem", "next problem", "Go to the next item that is not right", "next"),
     Key("review.sign", "s", "sign", "sign", "Approve or reject this item with your name", "sign"),
