@@ -145,7 +145,7 @@ def _do(
         return "repair", f"put right what {found.rejected.by} rejected in {name}", None
     if found.state == "waived" and found.waiver is not None:
         until = f"{found.waiver.expires.day} {found.waiver.expires:%b}"
-        return "renew", f"put {name} right before its waiver ends on {until}", _check(view, step)
+        return "renew", f"put right {name} before its waiver ends on {until}", _check(view, step)
     if step.unmeasured:
         return "wait", f"{name}: {step.unmeasured}", None
     needed = next((known[one] for one in step.needs if one in known and not known[one][1].counts), None)
@@ -173,8 +173,8 @@ def _seen(view: View, step: Step, found: Status) -> tuple[Verb, str, str | None]
     if found.state in ("todo", "stale", "measuring", "lapsed") or found.result is None:
         return verb, f"{'measure' if verb == 'measure' else 'run'} {step.title}", again
     if found.verdict.value == "unknown":
-        return "repair", f"make {step.title} known: {found.message}", again
-    return "repair", f"put {step.title} right: {found.message}", again
+        return "repair", f"make known {step.title}: {found.message}", again
+    return "repair", f"put right {step.title}: {found.message}", again
 
 
 def _check(view: View, step: Step) -> str:

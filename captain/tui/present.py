@@ -271,7 +271,8 @@ def took(milliseconds: float) -> str:
         return f"{seconds} s"
     if seconds < 3600:
         return f"{seconds // 60} m {seconds % 60} s" if seconds % 60 else f"{seconds // 60} m"
-    return f"{seconds // 3600} h {seconds % 3600 // 60} m"
+    hours, minutes = seconds // 3600, seconds % 3600 // 60
+    return f"{hours} h {minutes} m" if minutes else f"{hours} h"
 
 
 def span_of(duration: timedelta) -> str:

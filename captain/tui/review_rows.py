@@ -23,6 +23,7 @@ SCORE = 8
 LABEL = 11
 CHANGE = 6
 TREND = 6
+REMAINING = 28
 WIDE = 100
 """Cells from which on a row has a trend and a scale."""
 WORDS = {"GO": "✓ GO", "GO WITH RISK": "! GO WITH RISK", "NO-GO": "✗ NO-GO", "NO-GO: unverified": "? NO-GO: unverified"}
@@ -75,14 +76,14 @@ def percent(look: Look, low: int, high: int, *, muted: bool = False) -> Content:
     return Content.assemble(look.say(f"{low:>3}", role), second)
 
 
-def arrow(look: Look, by: int | None) -> Content:
+def arrow(look: Look, by: int | None, cells: int = 2) -> Content:
     """`▲ 15`, `▼ 20`, `·` for no change; nothing where nothing is known."""
     if by is None:
         return Content("")
     if by == 0:
         return look.say("·", "dim")
     return Content.assemble(
-        look.say("▲" if by > 0 else "▼", "success" if by > 0 else "error"), look.say(f" {abs(by):>2}")
+        look.say("▲" if by > 0 else "▼", "success" if by > 0 else "error"), look.say(f" {abs(by):>{cells}}")
     )
 
 
@@ -119,7 +120,8 @@ def verdict(look: Look, review: Review, width: int) -> Content:
     reasons = review.decision.reasons
     if not reasons:
         return cell(head, width)
-    more = f"  and {len(reasons) - 1} more" if len(reasons) > 1 else ""
+    others = len(reasons) - 1
+    more = "" if not others else f"  and {others} more" if width >= WIDE else f"  +{others}"
     why = look.say(whole(reasons[0], max(10, width - head.cell_length - len(more) - 2)))
     return cell(Content.assemble(head, "  ", why, look.say(more, "muted")), width)
 
@@ -156,7 +158,7 @@ def change_words(look: Look, review: Review) -> Content | None:
     since = (review.moment.view.now - review.change.since).days
     if not review.change.whole:
         return look.say(f"unchanged in {since} d", "muted") if since else None
-    return Content.assemble(arrow(look, review.change.whole), look.say(f" in {since} d", "muted"))
+    return Content.assemble(arrow(look, review.change.whole, 1), look.say(f" in {since} d", "muted"))
 
 
 def total_line(look: Look, review: Review, width: int) -> Content:
@@ -191,7 +193,7 @@ def _columns(width: int) -> tuple[int, int]:
     wide = width >= WIDE
     name = NAME if wide else NARROW
     rest = width - name - SCORE - LABEL - CHANGE - 3
-    return name, max(12, min(48, rest - TREND - 2 - 24)) if wide else max(8, rest - 19)
+    return name, max(12, min(48, rest - TREND - 2 - REMAINING)) if wide else max(8, rest - 19)
 
 
 def category(look: Look, review: Review, group: Group, width: int) -> Content:
@@ -242,10 +244,11 @@ def remaining(look: Look, group: Group, width: int) -> Content:
         pieces.insert(min(2, len(pieces)), (f"{number} {who}", "hand" if word == "you" else "plain"))
     if group.category is not None and group.category.much_excused:
         pieces.append(("many n/a", "warning"))
-    return _fitting([look.say(text, "hand" if role == "hand" else "plain") for text, role in pieces], width)
+    return fitting([look.say(text, "hand" if role == "hand" else "plain") for text, role in pieces], width)
 
 
-def _fitting(pieces: list[Content], width: int) -> Content:
+def fitting(pieces: list[Content], width: int) -> Content:
+    """As many whole pieces as there is room for."""
     said = join(pieces, ", ")
     while len(pieces) > 1 and said.cell_length > width:
         pieces = pieces[:-1]
@@ -314,17 +317,17 @@ def next_best(look: Look, one: Advice, width: int, *, first: str = "→ next bes
     lifts = look.say(lifting(one), "muted")
     if does.cell_length + lifts.cell_length + 2 <= width:
         return [Content.assemble(does, "  ", lifts)]
-    return [cell(does, width), cell(Content.assemble(" " * 13, lifts), width)]
+    return [cell(does, width), cell(Content.assemble(" " * len(first), lifts), width)]
 
 
 def lifting(one: Advice) -> str:
-    """`lifts Backup/DR 60 → 75, the whole score 90 → 91`."""
+    """`lifts Backup/DR 60 → 75, the whole 90 → 91`."""
     pieces = []
     own = one.gain.category
     if own is not None and own[0] != own[1] and one.category is not None:
         pieces.append(f"{one.category.title} {own[0]} → {own[1]}")
     if one.gain.points:
-        pieces.append(f"the whole score {one.gain.whole[0]} → {one.gain.whole[1]}")
+        pieces.append(f"the whole {one.gain.whole[0]} → {one.gain.whole[1]}")
     if pieces:
         return f"lifts {', '.join(pieces)}" + ("; no go without it" if one.urgent else "")
     return "there is no go without it" if one.urgent else "lifts no number by itself"

@@ -76,7 +76,7 @@ def test_the_score_says_what_to_do_next_and_what_it_came_from(shop: Shop, captai
     assert "75 %      Weak  ▲ 50" in said.out
     lines = said.out.splitlines()
     first = lines[lines.index("Next") + 1]
-    assert first.startswith("  put Load test right: ") and "lifts the whole 75 → 100" in first
+    assert first.startswith("  put right Load test: ") and "lifts the whole 75 → 100" in first
     assert "without it there is no go" in first
     assert "      captain check readiness -e staging --step gap.1" in lines
     assert "Recommendations and gaps" in lines and "      asked     file load-test.txt" in lines

@@ -56,7 +56,7 @@ def test_an_open_gap_comes_before_what_it_caps_and_lifts_all_of_it() -> None:
     assert names(diary)[0] == "gap.1"
     first = advice(diary, "gap.1")
     assert first.gain.category is None and first.gain.whole == (50, 100)
-    assert advice(diary, "one").what == "close the gap Gap.1: put Gap.1 right: no report"
+    assert advice(diary, "one").what == "close the gap Gap.1: put right Gap.1: no report"
 
 
 def test_each_state_says_what_a_person_can_do() -> None:
@@ -84,12 +84,12 @@ def test_each_state_says_what_a_person_can_do() -> None:
         f"{check} todo",
     )
     assert (said["old"].verb, said["old"].command) == ("measure", f"{check} old")
-    assert (said["failing"].verb, said["failing"].what) == ("repair", "put Failing right: status = 500")
-    assert said["silent"].what == "make Silent known: prometheus: no data"
+    assert (said["failing"].verb, said["failing"].what) == ("repair", "put right Failing: status = 500")
+    assert said["silent"].what == "make known Silent: prometheus: no data"
     assert (said["asked"].verb, said["asked"].what) == ("sign", "sign Asked")
     assert said["asked"].command == "captain sign shop-production-1.4.0 asked --approve"
     assert said["role"].what == "the role dba signs Role"
-    assert said["later"].what == "put Failing right: status = 500, which Later needs"
+    assert said["later"].what == "put right Failing: status = 500, which Later needs"
 
 
 def test_a_waiver_is_put_right_before_it_ends_and_then_countersigned_where_it_must_be() -> None:
@@ -102,7 +102,7 @@ def test_a_waiver_is_put_right_before_it_ends_and_then_countersigned_where_it_mu
     alone = review((probe("tls"),))
     alone.result("tls", "fail")
     alone.waive("tls", "status == 200")
-    assert advice(alone, "tls").what == "put Tls right before its waiver ends on 30 Nov"
+    assert advice(alone, "tls").what == "put right Tls before its waiver ends on 30 Nov"
 
 
 def test_a_reject_is_for_its_author_to_take_away() -> None:

@@ -13,6 +13,7 @@ from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Container, Vertical
 from textual.content import Content
+from textual.events import DescendantFocus
 
 from captain.errors import CaptainError
 from captain.events import Recorded
@@ -218,6 +219,10 @@ class ReadinessScreen(ReviewKeys):
         self.draw_items()
         self.draw_keys()
         self.read_evidence()
+
+    @on(DescendantFocus)
+    def focus_moved(self) -> None:
+        self.draw_keys()
 
     @on(Rows.Picked)
     def picked(self, event: Rows.Picked) -> None:

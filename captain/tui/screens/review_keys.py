@@ -129,7 +129,6 @@ class ReviewKeys(StepKeys):
     def _show(self, page: int) -> None:
         self.turn_to(page)
         {2: self.items, 3: self.advice, 4: self._step}[page].focus()
-        self.call_after_refresh(self.draw_keys)
 
     def action_back(self) -> None:
         if self.where == "item" and self.page == 4:

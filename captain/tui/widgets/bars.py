@@ -165,8 +165,11 @@ class VerdictBar(Bar):
         if view.run.ended:
             return look.say(f"run {view.run.state.replace('_', ' ')}; it takes notes only", "muted")
         held = [look.say(f"held by {view.lock_holder}", "warning")] if view.lock_holder is not None else []
-        counts = [look.say(text, role) for text, role in self.counts()]
-        return join([*held, *counts] or [look.say("everything passed", "success")], " · ", look.style("muted"))
+        said = [*held, *(look.say(text, role) for text, role in self.counts())]
+        while len(said) > 1 and join(said).cell_length > room:
+            # What is worst stands first: the others yield as a whole, half a number could be read as another.
+            said.pop()
+        return join(said or [look.say("everything passed", "success")], " · ", look.style("muted"))
 
 
 def chip(moment: Moment) -> tuple[str, Role]:
