@@ -173,10 +173,11 @@ class Shop:
         *,
         actor: Actor = ME,
         publish: Callable[[Event], None] | None = None,
+        checklist: str = "deploy",
         **keys: Any,
     ) -> Engine:
         """An engine over this service, as `captain run` makes it."""
-        target = load("deploy", environment, cwd=self.root)
+        target = load(checklist, environment, cwd=self.root)
         return Engine(
             target,
             self.log(),

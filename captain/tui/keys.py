@@ -96,6 +96,7 @@ REVIEW: tuple[Key, ...] = (
 BRIDGE: tuple[Key, ...] = (
     Key("bridge.resume", "enter", "resume", "open run", "Open the run under the cursor", "open"),
     Key("bridge.new", "n", "new", "new run", "Start a release", "new"),
+    Key("bridge.readiness", "r", "readiness", "readiness", "The review of this service, and its score", "review"),
     Key("bridge.history", "h", "history", "history", "Earlier runs", "history"),
     Key("bridge.filter", "slash", "filter", "filter", "Show only the runs that hold these letters", "filter"),
     Key("bridge.commands", "ctrl+p", "app.command_palette", "commands", "Every command by name"),

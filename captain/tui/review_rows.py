@@ -158,7 +158,8 @@ def change_words(look: Look, review: Review) -> Content | None:
     since = (review.moment.view.now - review.change.since).days
     if not review.change.whole:
         return look.say(f"unchanged in {since} d", "muted") if since else None
-    return Content.assemble(arrow(look, review.change.whole, 1), look.say(f" in {since} d", "muted"))
+    when = f" in {since} d" if since else " today"
+    return Content.assemble(arrow(look, review.change.whole, 1), look.say(when, "muted"))
 
 
 def total_line(look: Look, review: Review, width: int) -> Content:
@@ -174,7 +175,8 @@ def head(look: Look, review: Review, width: int) -> Content:
     """The names of the columns, and the scale of the bars."""
     name, cells = _columns(width)
     scale = spread(cells, spread(cells - 4, "0", "50" + " " * max(0, cells // 2 - 5)), "100")
-    days = (review.moment.view.now - review.change.since).days if review.change is not None else 0
+    days = (review.moment.view.now - review.change.since).days if review.change is not None else None
+    since = "" if days is None else f"{days} d" if days else "today"
     return Content.assemble(
         " " * name,
         look.say(scale.plain, "muted"),
@@ -182,7 +184,7 @@ def head(look: Look, review: Review, width: int) -> Content:
         cell(look.say("score %", "muted"), SCORE),
         " ",
         cell(look.say("label", "muted"), LABEL),
-        cell(look.say(f"{days} d" if days else "", "muted"), CHANGE),
+        cell(look.say(since, "muted"), CHANGE),
         cell(look.say("trend" if review.past else "", "muted"), TREND + 2),
         look.say("remaining", "muted"),
     )

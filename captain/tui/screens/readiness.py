@@ -164,6 +164,9 @@ class ReadinessScreen(ReviewKeys):
             doubts = count(len(review.contradictions), "contradiction")
             self.advice.border_subtitle = self._look.paint(self._look.say(doubts, "muted"))
         if group is not None:
+            if self.where == "categories" and self.page == 2 and group.lines:
+                # Nobody chose an item: the keys are about the one that is worst.
+                self.items.current = group.lines[0].step.id
             self._draw_group(review, group)
         self._step.show(review.moment, self.step_id)
 
