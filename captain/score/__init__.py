@@ -249,9 +249,14 @@ def _mean(values: Sequence[Fraction]) -> Fraction:
     return sum(values, Fraction(0)) / len(values) if values else Fraction(0)
 
 
-def score(view: View) -> Score:
-    """The score of a run as it stands now."""
-    found = {step.id: status(view, step) for _, step in view.target.checklist.steps()}
+def statuses(view: View) -> dict[str, Status]:
+    """What each step means now, by its id: derived once for everything that follows from it."""
+    return {step.id: status(view, step) for _, step in view.target.checklist.steps()}
+
+
+def score(view: View, found: Mapping[str, Status] | None = None) -> Score:
+    """The score of a run as it stands now; `found` are the view's `statuses`, where they are at hand."""
+    found = statuses(view) if found is None else found
     gaps = {step.id: step for _, step in view.target.checklist.steps() if step.affects}
     open_gaps = {name for name in gaps if _credit(found[name]) not in ("full", "excused")}
     touched: dict[str, list[str]] = {}

@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import TYPE_CHECKING, Literal
 
-from captain.run.status import Status, by_itself, status
-from captain.score import Category, Item, Score, whole
+from captain.run.status import Status, by_itself
+from captain.score import Category, Item, Score, statuses, whole
 
 if TYPE_CHECKING:
     from captain.checklist import Step
@@ -83,10 +83,11 @@ def lifted(found: Score, step: str) -> Score:
     )
 
 
-def next_best(view: View, found: Score) -> tuple[Advice, ...]:
+def next_best(view: View, found: Score, states: Mapping[str, Status] | None = None) -> tuple[Advice, ...]:
     """Every open item that counts, what lifts the score most first; blockers and open gaps before anything else."""
     lows = [one.low for one in found.categories]
-    known = {step.id: (step, status(view, step)) for _, step in view.target.checklist.steps()}
+    states = statuses(view) if states is None else states
+    known = {step.id: (step, states[step.id]) for _, step in view.target.checklist.steps()}
     advice = [_advice(view, item, category, known, gain(found, item.step, lows)) for item, category in _open(found)]
     order = sorted(enumerate(advice), key=lambda one: (*_rank(one[1]), one[0]))
     return tuple(one for _, one in order)

@@ -5,14 +5,14 @@ Every contradiction names both of its sides in words of the record: which of the
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from captain.measurement import Verdict
 from captain.run import SignOff
-from captain.run.status import Status, status
-from captain.score import FLOOR, READY, Score, interval
+from captain.run.status import Status
+from captain.score import FLOOR, READY, Score, interval, statuses
 
 if TYPE_CHECKING:
     from captain.checklist import Section, Step
@@ -67,10 +67,11 @@ class Recommendation:
         return self.found.signed
 
 
-def recommendations(view: View) -> tuple[Recommendation, ...]:
+def recommendations(view: View, states: Mapping[str, Status] | None = None) -> tuple[Recommendation, ...]:
     """Every step of the sections that recommend, and every known gap wherever it stands, in the order of the file."""
+    states = statuses(view) if states is None else states
     return tuple(
-        Recommendation(section.id, step, status(view, step))
+        Recommendation(section.id, step, states[step.id])
         for section, step in view.target.checklist.steps()
         if _recommends(section) or step.affects
     )
@@ -80,10 +81,11 @@ def _recommends(section: Section) -> bool:
     return not section.scored and section.id in BESIDE
 
 
-def contradictions(view: View, found: Score) -> tuple[Contradiction, ...]:
+def contradictions(view: View, found: Score, states: Mapping[str, Status] | None = None) -> tuple[Contradiction, ...]:
     """Everything that does not fit together, the steps in their order, the whole first."""
-    known = {step.id: (step, status(view, step)) for _, step in view.target.checklist.steps()}
-    out = [*_by_number(view, found)]
+    states = statuses(view) if states is None else states
+    known = {step.id: (step, states[step.id]) for _, step in view.target.checklist.steps()}
+    out = [*_by_number(found, recommendations(view, states))]
     for step, state in known.values():
         if state.state in ("disabled", "not-applicable"):
             continue
@@ -91,12 +93,12 @@ def contradictions(view: View, found: Score) -> tuple[Contradiction, ...]:
     return tuple(out)
 
 
-def _by_number(view: View, found: Score) -> Iterator[Contradiction]:
+def _by_number(found: Score, recommended: Iterable[Recommendation]) -> Iterator[Contradiction]:
     """The number says go, while something is open that was to be done first."""
     if found.low < READY or any(one.low < FLOOR for one in found.categories) or not found.categories:
         return
     says = f"the score of {interval(found.low, found.high)} says ready"
-    for one in recommendations(view):
+    for one in recommended:
         if one.open and one.found.state not in ("disabled", "not-applicable"):
             yield Contradiction(one.step.id, says, f"{one.step.title} is open: {_why(one.found)}")
 

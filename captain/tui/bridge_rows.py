@@ -55,9 +55,9 @@ def open_run(look: Look, run: Run, sight: Sight, width: int) -> Content:
     first = Content.assemble(
         cell(_environment(look, run, chip=True), ENVIRONMENT),
         " ",
-        cell(look.say(run.release.label, "bold"), VERSION),
+        cell(look.say(run.checklist if run.standing else run.release.label, "bold"), VERSION),
         cell(state, 13),
-        look.say(run.opened or "first section", "muted"),
+        look.say("review" if run.standing else run.opened or "first section", "muted"),
     )
     last = run.last.at if run.last is not None else run.start.at
     who = run.start.actor.name.partition("@")[0]

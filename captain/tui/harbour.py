@@ -45,7 +45,7 @@ class Sight:
     standing: frozenset[str] = frozenset()
     """Those of them that take no version."""
     open: tuple[Run, ...] = ()
-    """The newest first."""
+    """The newest first; reviews, which always stand, behind all releases."""
     recent: tuple[Run, ...] = ()
     total: int = 0
     """Runs in the log that are no checks."""
@@ -171,7 +171,7 @@ class Harbour:
             ]
             folded = [run for event in starts[:MOST_RUNS] if (run := fold(log.entries(run=event.run))) is not None]
         return {
-            "open": tuple(run for run in folded if not run.ended),
+            "open": tuple(sorted((run for run in folded if not run.ended), key=lambda run: run.standing)),
             "recent": tuple(sorted((run for run in folded if run.end), key=_ended, reverse=True)),
             "total": len(starts),
             "ends": tuple(expiring(folded, now)),

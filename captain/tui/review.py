@@ -78,7 +78,7 @@ class Review:
 
     @cached_property
     def score(self) -> Score:
-        return score(self.moment.view)
+        return score(self.moment.view, self.moment.statuses)
 
     @cached_property
     def decision(self) -> Decision:
@@ -95,15 +95,15 @@ class Review:
 
     @cached_property
     def next(self) -> tuple[Advice, ...]:
-        return next_best(self.moment.view, self.score)
+        return next_best(self.moment.view, self.score, self.moment.statuses)
 
     @cached_property
     def recommendations(self) -> tuple[Recommendation, ...]:
-        return recommendations(self.moment.view)
+        return recommendations(self.moment.view, self.moment.statuses)
 
     @cached_property
     def contradictions(self) -> tuple[Contradiction, ...]:
-        return contradictions(self.moment.view, self.score)
+        return contradictions(self.moment.view, self.score, self.moment.statuses)
 
     @cached_property
     def groups(self) -> tuple[Group, ...]:

@@ -316,20 +316,22 @@ def next_best(look: Look, one: Advice, width: int, *, first: str = "→ next bes
         look.say(one.what, "bold"),
         look.say(f"  ({key})" if key else "", "muted"),
     )
-    lifts = look.say(lifting(one), "muted")
-    if does.cell_length + lifts.cell_length + 2 <= width:
-        return [Content.assemble(does, "  ", lifts)]
-    return [cell(does, width), cell(Content.assemble(" " * len(first), lifts), width)]
+    said = lifting(one)
+    if does.cell_length + len(said[0]) + 2 <= width:
+        return [Content.assemble(does, "  ", look.say(said[0], "muted"))]
+    room = width - len(first)
+    fits = next((text for text in said if len(text) <= room), said[-1])
+    return [cell(does, width), cell(Content.assemble(" " * len(first), look.say(fits, "muted")), width)]
 
 
-def lifting(one: Advice) -> str:
-    """`lifts Backup/DR 60 → 75, the whole 90 → 91`."""
-    pieces = []
+def lifting(one: Advice) -> list[str]:
+    """`lifts Backup/DR 40 → 60, the whole 84 → 86; no go without it`, and in fewer words where there is less room."""
     own = one.gain.category
-    if own is not None and own[0] != own[1] and one.category is not None:
-        pieces.append(f"{one.category.title} {own[0]} → {own[1]}")
-    if one.gain.points:
-        pieces.append(f"the whole {one.gain.whole[0]} → {one.gain.whole[1]}")
-    if pieces:
-        return f"lifts {', '.join(pieces)}" + ("; no go without it" if one.urgent else "")
-    return "there is no go without it" if one.urgent else "lifts no number by itself"
+    category = own is not None and own[0] != own[1] and one.category is not None
+    mine = [f"{one.category.title} {own[0]} → {own[1]}"] if category and one.category and own else []
+    whole = [f"the whole {one.gain.whole[0]} → {one.gain.whole[1]}"] if one.gain.points else []
+    urgent = "; no go without it" if one.urgent else ""
+    if mine or whole:
+        choices = [[*mine, *whole], mine or whole, whole or mine]
+        return [f"lifts {', '.join(pieces)}{urgent}" for pieces in choices]
+    return ["there is no go without it" if one.urgent else "lifts no number by itself"]

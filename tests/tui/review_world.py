@@ -9,7 +9,8 @@ from typing import Any
 
 from captain.checklist import Section, SignOffRule, Step
 from captain.clock import stamp
-from captain.events import Event
+from captain.events import Draft, Event
+from captain.log.evidence import Evidence
 from captain.tui.app import CaptainApp
 from captain.tui.moment import Known
 from tests.tui.walk import COMMIT, DBA, KAREN, NOW, Frozen, Still, Walk, _step, target
@@ -110,7 +111,20 @@ class ReviewWalk(Walk):
         )
         begins = {"kind": "standing", "checklist": "readiness", "version": None, "tag": None, "previous": None}
         made = type(base)(base.service, "production", True, "A", checklist, "/srv/shop")
+        self.waiting: list[tuple[Draft, Evidence]] = []
+        self.many = False
         super().__init__(path, made, Frozen(BEGAN), RUN, begins)
+
+    def record(self, kind: str, data: dict[str, Any], piece: Evidence) -> None:
+        self.waiting.append((Draft(kind, self.name, data), piece))
+        if not self.many:
+            self.flush()
+
+    def flush(self) -> None:
+        """All results of a check in one transaction: each of its own would wait for the disk."""
+        drafts, pieces = [one for one, _ in self.waiting], [one for _, one in self.waiting]
+        self.waiting = []
+        self.log.append(drafts, actor=KAREN, evidence=pieces)
 
     def days_ago(self, days: float) -> ReviewWalk:
         self.clock.moment = NOW - timedelta(days=days)
@@ -119,10 +133,13 @@ class ReviewWalk(Walk):
     def checked(self, **verdicts: str) -> ReviewWalk:
         """Every item that is measured passes, but for these (`dr_2="fail"`), and the check ends."""
         steps = [step for _, step in self.target.checklist.steps() if step.asks]
+        self.many = True
         for step in steps:
             verdict = verdicts.get(step.id.replace("-", "_").replace(".", "_"), "pass")
             if verdict != "":
                 self.result(step.id, verdict, MESSAGES.get((step.id, verdict), "status = 200"), max_age_ms=LONG)
+        self.many = False
+        self.flush()
         self.add("run.checked", {"verdict": "fail", "measured": len(steps), "kept": 0})
         return self
 

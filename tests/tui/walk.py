@@ -197,7 +197,7 @@ class Walk:
             "truncated": False,
         }
         piece = Evidence("application/json", json.dumps(document).encode())
-        self.add(
+        self.record(
             "step.result",
             {
                 "step": step,
@@ -220,9 +220,13 @@ class Walk:
                 ],
                 "truncated": False,
             },
-            evidence=[piece],
+            piece,
         )
         return self
+
+    def record(self, kind: str, data: dict[str, Any], piece: Evidence) -> None:
+        """One result with its evidence."""
+        self.add(kind, data, evidence=[piece])
 
     def signed(self, on: str, name: str, meaning: str = "approve", note: str = "", actor: Actor = KAREN) -> Walk:
         self.add(
