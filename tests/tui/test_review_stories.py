@@ -272,3 +272,27 @@ async def test_hostile_text_stays_text_on_every_page(tmp_path: Path, size: tuple
                     assert "quit" not in str(meta.get("@click", ""))
     walk.close()
     assert app.failures == []
+
+
+async def test_the_palette_lists_the_keys_that_may_be_pressed(shop: Shop) -> None:
+    app = bridge(shop)
+    async with app.run_test(size=(120, 40)) as pilot:
+        shown = await first_review(pilot, app)
+        titles = [one.title for one in app.get_system_commands(shown)]
+        assert "Measure all (m)" in titles and "Advice (r)" in titles
+        assert not [title for title in titles if title.startswith("Run ")], "nothing here is a drill"
+
+
+async def test_a_file_that_cannot_be_read_is_said_and_the_screen_can_be_left(shop: Shop) -> None:
+    app = bridge(shop)
+    async with app.run_test(size=(80, 24)) as pilot:
+        shown = await first_review(pilot, app)
+        await pilot.press("q")
+        await until(pilot, lambda: isinstance(app.screen, BridgeScreen))
+        (shop.root / "checklists" / "deploy.yaml").write_text("checklist: [")
+        await pilot.press("r")
+        await until(pilot, lambda: isinstance(app.screen, ReadinessScreen) and app.screen is not shown)
+        await until(pilot, lambda: "FAILED" in words(app) or screen(app).review is not None)
+        await pilot.press("q")
+        await until(pilot, lambda: isinstance(app.screen, BridgeScreen))
+    assert app.failures == []

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Coroutine
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual import on
 from textual.content import Content
@@ -40,6 +40,9 @@ SETTLE = 0.05
 
 class Aboard(Screen[None]):
     """One run, whatever is shown of it."""
+
+    draw_every: ClassVar[float] = DRAW_EVERY
+    """Seconds between two drawings at least, however much happens."""
 
     def __init__(self, app: CaptainApp, known: Known, opener: Opener, *, id: str) -> None:
         super().__init__(id=id)
@@ -195,10 +198,10 @@ class Aboard(Screen[None]):
         self.draw_soon()
 
     def draw_soon(self) -> None:
-        """Draw, at most ten times a second."""
+        """Draw, soon and not too often."""
         if not self._due:
             self._due = True
-            self.set_timer(DRAW_EVERY, self.draw)
+            self.set_timer(self.draw_every, self.draw)
 
     def _tick(self) -> None:
         if not self._due:

@@ -44,6 +44,8 @@ class ReadinessScreen(ReviewKeys):
 
     BINDINGS: ClassVar[list[BindingType]] = bindings(REVIEW)
     AUTO_FOCUS = "#categories"
+    draw_every: ClassVar[float] = 0.25
+    """A score of seventy items takes a while to work out, and nobody reads it faster."""
 
     def __init__(self, app: CaptainApp, known: Known, opener: Opener) -> None:
         super().__init__(app, known, opener, id="review")
