@@ -14,7 +14,7 @@ from captain.run.status import TOO_OLD
 from captain.score import FLOOR, READY, interval
 from captain.score.advice import Advice
 from captain.tui.detail_pieces import without
-from captain.tui.present import Look, Role, age, cell, count, join, span_of, spread, till, whole
+from captain.tui.present import Look, Role, age, cell, count, fitting, join, span_of, spread, till, whole
 from captain.tui.review import Group, Line, Review
 
 NAME = 19
@@ -56,16 +56,15 @@ def tone(low: int) -> Role:
 
 def bar(look: Look, low: int, high: int, cells: int, role: Role | None = None) -> Content:
     """`━` is proven, `╍` nobody verified, `─` is not there. Shape alone tells them apart."""
-    proven, top = round(low * cells / 100), round(high * cells / 100)
     # What is not whole never fills the bar, and what is unknown is always seen.
-    proven = min(proven, cells - 1) if low < 100 else cells
-    top = max(top, proven + 1) if high > low else proven
-    top = min(top, cells - 1) if high < 100 else min(top, cells)
+    most = cells if high == 100 else cells - 1
+    proven = cells if low == 100 else min(round(low * cells / 100), cells - 1 if low == high else most - 1)
+    top = proven if low == high else min(max(round(high * cells / 100), proven + 1), most)
     rest = " " if look.ascii else "─"
     return Content.assemble(
         look.say("━" * proven, role or tone(low)),
-        look.say("╍" * max(0, top - proven), role or tone(low)),
-        look.say(rest * (cells - max(top, proven)), "dim"),
+        look.say("╍" * (top - proven), role or tone(low)),
+        look.say(rest * (cells - top), "dim"),
     )
 
 
@@ -246,16 +245,8 @@ def remaining(look: Look, group: Group, width: int) -> Content:
         pieces.insert(min(2, len(pieces)), (f"{number} {who}", "hand" if word == "you" else "plain"))
     if group.category is not None and group.category.much_excused:
         pieces.append(("many n/a", "warning"))
-    return fitting([look.say(text, "hand" if role == "hand" else "plain") for text, role in pieces], width)
-
-
-def fitting(pieces: list[Content], width: int) -> Content:
-    """As many whole pieces as there is room for."""
-    said = join(pieces, ", ")
-    while len(pieces) > 1 and said.cell_length > width:
-        pieces = pieces[:-1]
-        said = Content.assemble(join(pieces, ", "), ", …")
-    return said
+    said = [look.say(text, "hand" if role == "hand" else "plain") for text, role in pieces]
+    return fitting(said, width, ", ")
 
 
 # items

@@ -134,7 +134,7 @@ async def test_the_first_review_is_opened_measured_signed_and_shown_on_the_bridg
         await pilot.press("ctrl+s")
         await until(pilot, lambda: low(shown) == 100)
         assert "next best" not in words(app)
-        assert "contradicted" in words(app), "the number says ready, and staging was not deployed to"
+        assert "1 contradiction (r)" in words(app), "the number says ready, and staging was not deployed to"
 
         await pilot.press("escape", "escape")
         await until(pilot, lambda: isinstance(app.screen, BridgeScreen))

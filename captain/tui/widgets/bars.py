@@ -7,7 +7,7 @@ from textual.widget import Widget
 
 from captain.run.view import section_state
 from captain.tui.moment import Known, Moment
-from captain.tui.present import Look, Role, count, join, running_clock, spread, whole
+from captain.tui.present import Look, Role, count, fitting, join, running_clock, spread, whole
 from captain.tui.wayback import way_back
 
 _PHASES: dict[str, tuple[str, Role, Role]] = {
@@ -166,10 +166,8 @@ class VerdictBar(Bar):
             return look.say(f"run {view.run.state.replace('_', ' ')}; it takes notes only", "muted")
         held = [look.say(f"held by {view.lock_holder}", "warning")] if view.lock_holder is not None else []
         said = [*held, *(look.say(text, role) for text, role in self.counts())]
-        while len(said) > 1 and join(said).cell_length > room:
-            # What is worst stands first: the others yield as a whole, half a number could be read as another.
-            said.pop()
-        return join(said or [look.say("everything passed", "success")], " · ", look.style("muted"))
+        # What is worst stands first: the others yield.
+        return fitting(said or [look.say("everything passed", "success")], room, " · ", look.style("muted"))
 
 
 def chip(moment: Moment) -> tuple[str, Role]:

@@ -9,7 +9,7 @@ from textual.widget import Widget
 
 from captain.tui import review_rows
 from captain.tui.moment import Known
-from captain.tui.present import Look, Role, age, join, lines, spread
+from captain.tui.present import Look, Role, age, count, join, lines, spread
 from captain.tui.review import Review
 from captain.tui.widgets.bars import Bar, VerdictBar
 
@@ -123,7 +123,6 @@ class ReviewBar(VerdictBar):
         assert self.review is not None
         found = Counter(line.kind for line in self.review.lines if line.open)
         out: list[tuple[str, Role]] = [(f"{found[kind]} {word}", role) for kind, word, role in _KINDS if found[kind]]
-        doubts = len(self.review.contradictions)
-        if doubts:
-            out.append((f"{doubts} contradicted (r)", "warning"))
+        if doubts := len(self.review.contradictions):
+            out.append((f"{count(doubts, 'contradiction')} (r)", "warning"))
         return out
