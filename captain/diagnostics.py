@@ -157,7 +157,10 @@ class Steps:
         self._count += 1
         self._draw()
         if not _Voice.quiet:
-            self.line(f"[{self._count}/{self._total}] {line}")
+            from captain.safe import safe
+
+            # What was measured may hold line ends, and some who read along take whole lines for commands.
+            self.line(f"[{self._count}/{self._total}] {safe(line)}")
 
     def end(self, key: str) -> None:
         """One step is no longer under way, whatever came of it."""

@@ -113,6 +113,10 @@ class ProbeError(CaptainError):
         self.fault: Fault = fault
 
 
+class SecretUnset(ProbeError):
+    """A secret has no value here, and will have none as long as captain runs: asking again cannot help."""
+
+
 class ProgramError(CaptainError):
     """A program could not be found or started."""
 

@@ -213,6 +213,12 @@ Holds = Annotated[
 StepName = Annotated[str, BeforeValidator(_text), REFERENCE, _TEXT_SCHEMA]
 """A step of this checklist (`id`) or of another one (`checklist/id`)."""
 
+REVIEW = Marker()
+"""Marks the id of a checklist that is per: service: one that is none is noted when the file is loaded."""
+
+ReviewName = Annotated[Id, REVIEW]
+"""A checklist of which one run stands."""
+
 
 def _run(value: Any) -> Any:
     parts = [value] if isinstance(value, str) else value

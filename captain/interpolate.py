@@ -96,14 +96,24 @@ def compile_template(text: str, scope: Scope) -> Template:
 
 
 def resolve_tree(tree: Any, scope: Scope, values: Mapping[str, Any]) -> Any:
-    """Lists and mappings with every text in them resolved; keys stay. Raises ConditionError and Unresolved."""
+    """Lists and mappings with every text and key in them resolved. Raises ConditionError and Unresolved."""
+
+    def text(written: str) -> str:
+        return compile_template(written, scope).resolve(values) if _OPEN in written else written
+
     match tree:
         case str():
-            return compile_template(tree, scope).resolve(values) if _OPEN in tree else tree
+            return text(tree)
         case list() | tuple():
             return [resolve_tree(item, scope, values) for item in tree]
         case Mapping():
-            return {key: resolve_tree(item, scope, values) for key, item in tree.items()}
+            found: dict[str, Any] = {}
+            for key, item in tree.items():
+                name = text(key)
+                if name in found:
+                    raise Unresolved(f"{key}: {name} stands there twice")
+                found[name] = resolve_tree(item, scope, values)
+            return found
         case _:
             return tree
 

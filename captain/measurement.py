@@ -53,3 +53,6 @@ class Measurement:
     """Whether body was cut."""
     notes: tuple[str, ...] = field(default=())
     """Sentences a person should see beside the values."""
+    rests: tuple[str, ...] | None = None
+    """All that the values rest on, as items of `captain.systems.rests`: while it is the same, so are they. None where
+    that is not known, or more than files."""

@@ -49,7 +49,7 @@ def _observes(target: Target, ask: Ask | AliasType, depth: int = 0) -> Mapping[s
         if ask.probe is None:
             return None
         return {name: one.type for name, one in declared(ask.kind).items()}
-    found = {"passed": declare(bool)}
+    found = {"passed": declare(bool), "warned": declare(bool)}
     other = target.step(ask.step)
     if other is not None and depth < MAX_ALIASES:
         for name, inner in other.asks.items():

@@ -13,7 +13,7 @@ import pytest
 
 from tests.http_server import Servers, answer, read_request
 
-DATA = Path(__file__).parent / "data" / "forges"
+DATA = Path(__file__).parent / "data" / "payloads"
 SHA = "4f1c0b7e9a2d4c55b1e0a6d3c2f98b7a61540e21"
 """The commit that the recorded answers are about."""
 

@@ -57,10 +57,10 @@ class OneStep:
     def log(self, **keys: Any) -> Log:
         return Log.open(self.settings.log, clock=SystemClock(), actor=ME, **keys)
 
-    def make(self, publish: Callable[[Event], None], **keys: Any) -> Engine:
+    def make(self, publish: Callable[[Event], None], *, checklist: str = "checks", **keys: Any) -> Engine:
         """An engine over the step, no run opened."""
         return Engine(
-            load("checks", "staging", cwd=self.root),
+            load(checklist, "staging", cwd=self.root),
             self.log(),
             settings=self.settings,
             actor=ME,

@@ -136,7 +136,7 @@ def test_an_error_never_quotes_a_secret() -> None:
         assert caught.value.message.endswith("cannot be worked out")
 
 
-def test_a_tree_is_resolved_text_by_text_and_keys_stay() -> None:
+def test_a_tree_is_resolved_text_by_text_and_key_by_key() -> None:
     tree = {
         "url": "${{ vars.base_url }}/x",
         "${{ vars.region }}": ["a", "${{ environment }}", {"n": None, "i": 3}],
@@ -144,9 +144,14 @@ def test_a_tree_is_resolved_text_by_text_and_keys_stay() -> None:
     }
     assert resolve_tree(tree, SCOPE, VALUES) == {
         "url": "https://shop.example.com/x",
-        "${{ vars.region }}": ["a", "production", {"n": None, "i": 3}],
+        "eu": ["a", "production", {"n": None, "i": 3}],
         "headers": {"authorization": "Bearer hush-hush"},
     }
+
+
+def test_two_keys_that_come_to_the_same_are_told_and_none_is_lost() -> None:
+    with pytest.raises(Unresolved, match=r"vars.region \}\}: eu stands there twice"):
+        resolve_tree({"eu": "data", "${{ vars.region }}": "front"}, SCOPE, VALUES)
 
 
 def test_a_date_and_a_long_time_are_texts_too() -> None:

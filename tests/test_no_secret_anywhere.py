@@ -188,6 +188,35 @@ def record(world: Planted) -> str:
     return "record: { step: it-2, kind: result }\nexpect: 'observed.text == \"fine\"'"
 
 
+REVIEW = """\
+checklist: review
+title: Review
+per: service
+sections:
+  - id: all
+    title: All
+    steps:
+      - id: told
+        title: Told
+"""
+
+
+def score(world: Planted) -> str:
+    step = "".join(f"        {line}\n" for line in file(world).splitlines())
+    (world.root / "review.yaml").write_text(REVIEW + step)
+    return "score: { checklist: review }"
+
+
+async def reviewed(asked: OneStep) -> None:
+    """The review stands, its step measured."""
+    engine = asked.make(asked.seen.append, checklist=str(asked.root / "review.yaml"))
+    try:
+        await engine.open(None)
+        await engine.measure("told")
+    finally:
+        await engine.close()
+
+
 def report(world: Planted) -> str:
     (world.root / "junit.xml").write_text(
         f'<testsuites><testsuite name="s" tests="1" failures="1"><testcase name="{SECRET.replace("&", "&amp;")}">'
@@ -256,6 +285,7 @@ CASES: dict[str, Callable[[Planted], str]] = {
     "record": record,
     "report": report,
     "redis": lambda w: redis(w, "redis: { url_env: REDIS_URL }"),
+    "score": score,
     "service": lambda w: engine(w, "service: { names: [shop_web], HOST }"),
     "sql": postgres,
     "tcp": tcp,
@@ -297,6 +327,9 @@ async def test_the_secret_is_nowhere(kind: str, tmp_path: Path, servers: Servers
     asked = OneStep(tmp_path, values, allow="active, drill")
     before = [file(world)] if kind == "record" else []
     asked.write(f"{step}\ntimeout: 4s", *before)
+
+    if kind == "score":
+        await reviewed(asked)
 
     async def opener(publish: Callable[[Event], None]) -> Engine:
         def both(event: Event) -> None:

@@ -28,7 +28,7 @@ class Model(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Alias:
-    """Stands for another step: observes `passed` and that step's observations."""
+    """Stands for another step: observes `passed`, `warned` and that step's observations."""
 
     step: str
     """`id` in the same checklist, else `checklist/id`."""

@@ -26,6 +26,9 @@ from captain.effects import Program
 from captain.fields import Bool, Duration, EnvName, Float, Id, Name, PositiveInt, Text
 from captain.measurement import SAFETIES, Safety
 
+_UNBOUND = ("title", "why", "help", "link", "review")
+"""What a sign-off is not bound to."""
+
 
 class Retry(Model):
     """How often a probe over a network asks in all, and how long it waits in between."""
@@ -71,10 +74,14 @@ class Action(Model):
 
 
 class Soak(Model):
-    """How long a step is asked on after the last gate. Not measured by this captain yet."""
+    """A timer: what ran since the newest deployment is asked about over that time. Measured in `per: service`."""
 
     duration: Duration = Field(alias="for")
+    """How long what was deployed is monitored before it is judged; a new deployment starts it again."""
     coverage: Float = 0.95
+    """Share of that time at which there must be values."""
+    environment: Text | None = None
+    """Whose newest deployment it counts from, default the one at hand."""
 
 
 class Step(Model):
@@ -125,6 +132,8 @@ class Step(Model):
     """How long it should take. Not used by this captain yet."""
     disabled: Text | None = None
     """The reason why it is switched off."""
+    review: Bool = False
+    """Whether its checklist is `per: service`, where a soak is measured; set by the loader, no key of files."""
 
     @property
     def kind(self) -> Literal["probe", "manual", "action", "compare"]:
@@ -142,7 +151,7 @@ class Step(Model):
         """Why this captain cannot measure the step, or None: `probe ci: not measured by this captain yet`."""
         if self.compare is not None:
             return "compare: not measured by this captain yet"
-        if self.soak is not None:
+        if self.soak is not None and not self.review:
             return "soak: not measured by this captain yet"
         if self.action is not None and self.action.trigger is not None:
             return "action trigger: not started by this captain yet"
@@ -170,6 +179,11 @@ class Step(Model):
         """Whether any of its probes, or what it stands for, only reads."""
         return any(isinstance(ask, Alias) or (ask.probe and ask.probe.safety == "read") for ask in self.asks.values())
 
+    @property
+    def after(self) -> tuple[str, ...]:
+        """Steps that are measured before this one where both are: what it needs, and what it stands for."""
+        return (*self.needs, *(ask.step for ask in self.asks.values() if isinstance(ask, Alias)))
+
     def programs(self, *, reading: bool = False) -> tuple[Program, ...]:
         """What must be trusted before it is measured or run; with `reading` only of probes that do no more."""
         asks = [*self.asks.values(), *(self.observe.asks.values() if self.observe else ())]
@@ -179,7 +193,7 @@ class Step(Model):
 
     def definition(self) -> str:
         """SHA-256 of what the step demands, without title, why, help and link: what sign-offs are bound to."""
-        plain = self.model_dump(mode="json", by_alias=True, exclude={"title", "why", "help", "link", "asks", "observe"})
+        plain = self.model_dump(mode="json", by_alias=True, exclude={*_UNBOUND, "asks", "observe"})
         plain["asks"] = _plain_asks(self.asks)
         if self.observe is not None:
             plain["observe"] = self.observe.model_dump(mode="json", exclude={"asks"})

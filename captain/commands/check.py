@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from captain.settings import Settings
 
 
+FORMATS = "text, json, junit, markdown, github (annotations and step summary), sarif or tap. [default: text]"
+
+
 @click.command("check")
 @click.argument("checklist")
 @click.option("-e", "--environment", metavar="ENV", help="The environment; may be left out where only one is declared.")
@@ -35,7 +38,7 @@ if TYPE_CHECKING:
 @click.option("--no-manual", is_flag=True, help="List sign-offs, but do not count them.")
 @click.option("--fail-on", type=click.Choice(["fail", "warn"]), default="fail", help="What is a no-go. [default: fail]")
 @click.option("--deadline", metavar="DURATION", help="What is not measured by then is unknown: 10m.")
-@click.option("--format", "form", metavar="FORMAT", default="text", help="text, json or junit. [default: text]")
+@click.option("--format", "form", metavar="FORMAT", default="text", help=FORMATS)
 @click.option("--json", "form", flag_value="json", help="Short for --format json.")
 @click.option("-o", "--output", metavar="FILE", default="-", help="Write the result there instead of stdout.")
 @click.option("--report", "reports", metavar="FORMAT=FILE", multiple=True, help="Write another format as well.")
@@ -63,7 +66,7 @@ async def _check(common: Common, wish: Wish, ending: Ending) -> int:
     with _place(common, wish) as settings:
         async with _engine(common, wish, settings, ending) as engine:
             found, result = await _measured(engine, wish, ending)
-    write(found, result, wish)
+    write(found, result, wish, common.environ)
     return found.exit_code
 
 
@@ -172,9 +175,11 @@ async def _measured(engine: Engine, wish: Wish, ending: Ending) -> tuple[Outcome
     own, review = view.run.kind == "check", view.run.standing
     late = False
     steps = wish.due(view)
+    wish.measured = len(steps)
     started = view.now
     wish.titles = {step.id: step.title for _, step in view.target.checklist.steps()}
-    with diagnostics.Steps(f"checking {view.run.checklist}", len(steps)) as progress:
+    what = ", ".join(part for part in (f"checking {view.run.checklist}", wish.kept_why) if part)
+    with diagnostics.Steps(what, len(steps)) as progress:
         wish.progress = progress
         try:
             async with asyncio.timeout(wish.deadline.total_seconds() if wish.deadline else None):
@@ -200,21 +205,24 @@ async def _measured(engine: Engine, wish: Wish, ending: Ending) -> tuple[Outcome
 
 
 async def _all(engine: Engine, steps: list[Step], purpose: str) -> None:
-    """Everything side by side, each step after the ones it needs."""
+    """Everything side by side, each step after the ones it needs, stands for or sums up."""
     import asyncio
 
+    from captain.run.summing import before
+
     await engine.prepare(steps)
+    over = before(steps)
     tasks: dict[str, asyncio.Task[None]] = {}
 
-    async def one(step: Step, before: list[asyncio.Task[None]]) -> None:
-        await asyncio.gather(*before)
+    async def one(step: Step, first: list[asyncio.Task[None]]) -> None:
+        await asyncio.gather(*first)
         await engine.measure(step.id, purpose)
 
     try:
         async with asyncio.TaskGroup() as group:
             for step in steps:
-                before = [tasks[needed] for needed in step.needs if needed in tasks]
-                tasks[step.id] = group.create_task(one(step, before))
+                first = [tasks[name] for name in over[step.id] if name in tasks]
+                tasks[step.id] = group.create_task(one(step, first))
     except BaseExceptionGroup as problems:
         # The first says why; the others were stopped with it.
         raise problems.exceptions[0] from problems

@@ -80,14 +80,16 @@ def command(ctx: click.Context, service: str | None, health_url: str | None, sou
     for path in added:
         say(f"next     name {path} under checklists in {there}")
     if there is None:
-        first = "commit these files first: a release is what was committed" if found.git else ""
-        then = "captain check deploy -e staging --phase pre, then captain run deploy -r VERSION -e staging"
-        for at, one_of in enumerate(filter(None, (first, then))):
-            say(f"{'' if at else 'next':<8} {one_of}")
-        if not no_check and "checklists/readiness.yaml" in files.sheets:
+        review = "checklists/readiness.yaml" in files.sheets
+        if not no_check and review:
             from captain.commands.shared.first_look import first_look
 
             first_look(common, "readiness", "staging")
+        first = "commit these files first: a release is what was committed" if found.git else ""
+        kept = "captain check readiness -e staging keeps the review, captain score lists what is left" if review else ""
+        then = "captain check deploy -e staging --phase pre, then captain run deploy -r VERSION -e staging"
+        for at, one_of in enumerate(filter(None, (first, kept, then))):
+            say(f"{'' if at else 'next':<8} {one_of}")
     return ExitCode.GO
 
 
@@ -149,4 +151,5 @@ def _tell(found: Found, seen: Survey, files: Files, url: str, given: bool, fresh
     for doubt in files.doubts:
         say(f"doubt    {doubt}")
     if files.measured or files.asked:
-        say(f"steps    {files.measured} measured, {files.asked} asked of people with evidence that expires")
+        both = f"{files.both} measured and signed, " if files.both else ""
+        say(f"steps    {files.measured} measured, {both}{files.asked} asked of people with evidence that expires")

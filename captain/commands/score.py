@@ -14,9 +14,8 @@ if TYPE_CHECKING:
     from captain.commands.shared.ending import Ending
     from captain.commands.shared.runs import Row
     from captain.log.store import Log
-    from captain.score import Category, Decision, Item, Score
+    from captain.score import Category, Score
 
-_TONES = {"GO": "good", "GO WITH RISK": "warning", "NO-GO": "bad", "NO-GO: unverified": "warning"}
 _CODES = {"GO": 0, "GO WITH RISK": 0, "NO-GO": 1, "NO-GO: unverified": 3}
 _MARKS = {
     "full": "✓",
@@ -65,6 +64,7 @@ def _newest(known: list[Row], service: str | None) -> Row:
 async def _score(common: Common, log: Log, row: Row, form: str, ending: Ending) -> int:
     from captain.commands.shared import advice, pages
     from captain.commands.shared.opening import engine_reading
+    from captain.commands.shared.scoring import document
     from captain.score import decide, score
 
     try:
@@ -77,18 +77,19 @@ async def _score(common: Common, log: Log, row: Row, form: str, ending: Ending) 
         view = engine.view()
         found = score(view)
         decision = decide(found)
+        plain = document(found, decision)
         counsel = advice.counsel(view, found, entries)
         if form == "json":
-            put(as_json({"run": view.run.id, **document(found, decision), **advice.document(counsel)}))
+            put(as_json({"run": view.run.id, **plain, **advice.document(counsel)}))
         else:
             line((pages.head(view.run), "strong"))
-            _show(found, decision, counsel)
+            _show(found, plain, counsel)
     return _CODES[decision.word]
 
 
-def _show(found: Score, decision: Decision, counsel: Counsel) -> None:
+def _show(found: Score, plain: dict[str, Any], counsel: Counsel) -> None:
     from captain.commands.shared import advice
-    from captain.score import interval
+    from captain.commands.shared.scoring import closing
 
     line("")
     width = max((len(one.title) for one in (*found.categories, *found.beside)), default=0)
@@ -98,16 +99,11 @@ def _show(found: Score, decision: Decision, counsel: Counsel) -> None:
     for one in found.beside:
         line("  ", (f"{_row(one, width)}  not counted", "quiet"))
     if found.categories:
-        verified = round(float(found.coverage) * 100)
         line("")
-        line(
-            (f"{interval(found.low, found.high)}  {found.label}", "strong"),
-            f"  (raw {float(found.raw):.1f} %, verified {verified} % of the weight)",
-        )
-        advice.show_trend(counsel)
-    line((decision.word, _TONES[decision.word]))
-    for reason in decision.reasons:
+    closing(plain)
+    for reason in plain["reasons"]:
         line(f"  {reason}")
+    advice.show_trend(counsel)
     if remaining := [item for one in found.categories for item in one.open]:
         line("")
         line(("Remaining", "strong"))
@@ -123,44 +119,3 @@ def _row(one: Category, width: int) -> str:
     filled = one.low // 10
     bar = "█" * filled + "░" * (10 - filled)
     return f"{one.title:<{width}}  {bar}  {interval(one.low, one.high):<9} {one.label}"
-
-
-def document(found: Score, decision: Decision) -> dict[str, Any]:
-    """The score as plain JSON values."""
-    return {
-        "percent": found.low,
-        "low": found.low,
-        "high": found.high,
-        "raw": round(float(found.raw), 2),
-        "label": found.label,
-        "coverage": round(float(found.coverage), 4),
-        "decision": decision.word,
-        "go": decision.go,
-        "reasons": list(decision.reasons),
-        "blockers": [item.step for item in found.blockers],
-        "gaps": [_plain(item) for item in found.gaps],
-        "sections": {one.id: _category(one) for one in found.categories},
-        "beside": {one.id: _category(one) for one in found.beside},
-    }
-
-
-def _category(one: Category) -> dict[str, Any]:
-    return {
-        "title": one.title,
-        "percent": one.low,
-        "low": one.low,
-        "high": one.high,
-        "label": one.label,
-        "items": [_plain(item) for item in one.items],
-    }
-
-
-def _plain(item: Item) -> dict[str, Any]:
-    return {
-        "step": item.step,
-        "credit": item.credit,
-        "weight": float(item.weight),
-        "blocker": item.blocker,
-        "gaps": list(item.gaps),
-        "message": item.message,
-    }

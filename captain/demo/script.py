@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
@@ -50,6 +49,7 @@ class Story:
             return False
         took = round(time.monotonic() - self._began)
         self._tell(f"That was a whole release, there and back, in {took} s. Now drive it yourself: captain demo")
+        self._tell("Is your own service ready for production? captain check readiness measures it.")
         return True
 
     async def _forward(self, engine: Engine) -> None:
@@ -140,8 +140,7 @@ def open_engine(world: World, publish: Callable[[Event], None], *, read_only: bo
 
     target = load(CHECKLIST, ENVIRONMENT, cwd=world.root)
     log = Log.open(world.settings.log, clock=SystemClock(), actor=world.actor, read_only=read_only)
-    environ = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
-    return Engine(target, log, settings=world.settings, actor=world.actor, publish=publish, environ=environ)
+    return Engine(target, log, settings=world.settings, actor=world.actor, publish=publish, environ=world.environ())
 
 
 async def begin(engine: Engine) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import secrets
 import shutil
 import signal
 import subprocess
@@ -11,10 +12,13 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from captain.demo import GOOD, NEW
+from captain.demo.forge import Forge
+from captain.demo.reports import write_backups, write_reports
+from captain.demo.repository import write_first, write_next
 from captain.demo.server import ShopServer
 from captain.effects.attempt import bar, stop
 from captain.errors import ProgramError
@@ -22,6 +26,11 @@ from captain.events import Actor
 from captain.settings import Settings
 
 FILES = Path(__file__).parent / "shop"
+SECRETS = (
+    *("DATABASE_URL", "REDIS_URL", "GITHUB_TOKEN", "SCRATCH_DATABASE_URL"),
+    *("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"),
+)
+"""What the demo's captain.yaml declares. Those of whoever plays the demo lead to systems that it must not touch."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +43,14 @@ class World:
     settings: Settings
     actor: Actor
     server: ShopServer
+
+    def environ(self) -> dict[str, str]:
+        """What captain finds in the environment: nobody's secrets, and no engine of this machine."""
+        own = {name: value for name, value in os.environ.items() if not name.startswith(("GIT_", "DOCKER_"))}
+        for name in SECRETS:
+            own.pop(name, None)
+            own.pop(f"{name}_FILE", None)
+        return {**own, "GITHUB_TOKEN": "none-is-needed-here", "DOCKER_HOST": f"unix://{self.folder}/no-engine.sock"}
 
 
 @contextmanager
@@ -49,7 +66,12 @@ def world() -> Iterator[World]:
         shutil.copytree(FILES, root, ignore=shutil.ignore_patterns("__pycache__"))
         config = root / "captain.yaml"
         config.write_text(config.read_text(encoding="utf-8").replace("PORT", str(server.port)), encoding="utf-8")
-        _repository(root)
+        now = datetime.now(UTC)
+        released, newest = _repository(root, now)
+        write_reports(root, newest, now)
+        write_backups(root, now)
+        _write_env(root)
+        server.forge = Forge(released, newest)
         actor = Actor("you", "login", "you", os.getuid(), "demo")
         yield World(folder, root, Settings(folder / "state" / "log.sqlite"), actor, server)
     finally:
@@ -83,24 +105,38 @@ def _stop_attempts(folder: Path) -> None:
         asyncio.run(stop(directory, grace=timedelta(seconds=2)))
 
 
-def _repository(root: Path) -> None:
-    """Two commits and two tags, made without anybody's git settings."""
+def _repository(root: Path, now: datetime) -> tuple[str, str]:
+    """Two commits and two tags, made without anybody's git settings. The commits' ids."""
     notes = root / "RELEASE_NOTES.md"
     whole = notes.read_text(encoding="utf-8")
     notes.write_text(whole[whole.index(f"# {GOOD}") :], encoding="utf-8")
+    write_first(root)
     _git(root, "init", "--quiet", "--initial-branch=main")
-    _commit(root, f"Release {GOOD}", f"v{GOOD}")
+    released = _commit(root, GOOD, now - timedelta(days=14))
     notes.write_text(whole, encoding="utf-8")
-    _commit(root, f"Release {NEW}", f"v{NEW}")
+    write_next(root)
+    return released, _commit(root, NEW, now - timedelta(hours=2))
 
 
-def _commit(root: Path, message: str, tag: str) -> None:
+def _commit(root: Path, version: str, at: datetime) -> str:
     _git(root, "add", "--all")
-    _git(root, "commit", "--quiet", "--message", message)
-    _git(root, "tag", tag)
+    _git(root, "commit", "--quiet", "--message", f"Release {version}", at=at)
+    _git(root, "tag", f"v{version}")
+    return _git(root, "rev-parse", "HEAD")
 
 
-def _git(root: Path, *arguments: str) -> None:
+def _write_env(root: Path) -> None:
+    """What the service is configured with on its host: never in git, readable for its owner alone."""
+    example = (root / ".env.example").read_text(encoding="utf-8")
+    lines = [f"{line}{secrets.token_urlsafe(24)}" if line.endswith("=") else line for line in example.splitlines()]
+    for path, content in ((root / ".env", "\n".join(lines)), (root / "secrets/db_password", secrets.token_urlsafe(24))):
+        path.parent.mkdir(mode=0o700, exist_ok=True)
+        path.touch(mode=0o600)
+        path.write_text(f"{content}\n", encoding="utf-8")
+
+
+def _git(root: Path, *arguments: str, at: datetime | None = None) -> str:
+    """What git says. `at` is when a commit was made."""
     env = {
         "PATH": os.environ.get("PATH", "/usr/bin:/bin"),
         "HOME": str(root.parent),
@@ -111,8 +147,10 @@ def _git(root: Path, *arguments: str) -> None:
         "GIT_COMMITTER_NAME": "demo",
         "GIT_COMMITTER_EMAIL": "demo@example.com",
     }
+    if at is not None:
+        env |= dict.fromkeys(("GIT_AUTHOR_DATE", "GIT_COMMITTER_DATE"), at.isoformat(timespec="seconds"))
     try:
-        subprocess.run(
+        done = subprocess.run(
             ["git", "-c", "commit.gpgSign=false", *arguments],
             cwd=root,
             env=env,
@@ -126,3 +164,4 @@ def _git(root: Path, *arguments: str) -> None:
     except subprocess.CalledProcessError as error:
         said = error.stderr.decode("utf-8", "replace").strip()
         raise ProgramError(f"git {arguments[0]} failed: {said}") from error
+    return done.stdout.decode("utf-8", "replace").strip()

@@ -229,12 +229,23 @@ class _Tree:
         with contextlib.suppress(OSError), os.scandir("/proc") as entries:
             pids = [int(entry.name) for entry in entries if entry.name.isdigit()]
             for pid in pids:
-                if pid in (self._pid, os.getpid()):
-                    continue
-                with contextlib.suppress(OSError), Path(f"/proc/{pid}/environ").open("rb", buffering=0) as file:
-                    if self._mark in file.read(LIMIT).split(b"\0"):
-                        found.append(pid)
+                if pid not in (self._pid, os.getpid()) and self._mark in _environ_of(pid).split(b"\0"):
+                    found.append(pid)
         return found
+
+
+def _environ_of(pid: int) -> bytes:
+    """The environment a process was started with, empty where it cannot be read. Asked of every process there is."""
+    try:
+        handle = os.open(f"/proc/{pid}/environ", os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return b""
+    try:
+        return os.read(handle, LIMIT)
+    except OSError:
+        return b""
+    finally:
+        os.close(handle)
 
 
 def _signal_name(number: int) -> str:

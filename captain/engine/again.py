@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from captain.engine import resting
 from captain.engine.gate import checked
 from captain.engine.measure import measure_all
 from captain.measurement import worst
-from captain.run import allowed
+from captain.run import allowed, summing
 from captain.run.gates import readiness
 from captain.run.status import fresh, status
 
@@ -17,12 +18,18 @@ if TYPE_CHECKING:
 
 async def check_again(desk: Desk) -> None:
     """What was good and is fresh stays; no action is started. Raises Refusal where nothing may be recorded."""
-    view = desk.view()
-    if refusal := allowed.changing(view):
+    if refusal := allowed.changing(desk.view()):
         raise refusal
+    if desk.open_run().standing:
+        await resting.look(desk)
+    view = desk.view()
     steps = [step for _, step in view.target.checklist.steps() if step.action is None and step.asks]
     steps = [step for step in steps if allowed.measure(view, step) is None]
     due = [step for step in steps if not fresh(status(view, step))]
+    if due:
+        # What sums up is of before as soon as anything it counts is measured.
+        above = summing.resting(view.target.checklist)
+        due = [step for step in steps if step in due or step.id in above]
     await measure_all(desk, due)
     if desk.open_run().standing:
         view = desk.view()

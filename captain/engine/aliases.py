@@ -13,7 +13,7 @@ from captain.errors import ProbeError
 from captain.events import Asked
 from captain.measurement import Measurement, Value, Verdict
 from captain.run.since import anew
-from captain.run.status import status
+from captain.run.status import roles, status
 from captain.scopes import MAX_ALIASES, revive
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ async def answer(
     asked = f"step {alias.step}"
     began = desk.clock.monotonic()
     observed: dict[str, Value] = {}
+    notes: tuple[str, ...] = ()
     step = desk.target.step(alias.step)
     if step is None:
         why: str | None = "there is no such step"
@@ -38,13 +39,14 @@ async def answer(
     elif anew(step) or (purpose == "verify" and anew(step, holds=True)):
         sample = await _ask(desk, step, purpose, names, depth + 1)
         observed, why = _seen(desk, step, sample, purpose)
+        notes = _notes(asked, sample.verdict, sample.message)
     elif purpose == "verify":
         why = "what proves a rollback is measured anew, and this step is not captain's to measure"
     else:
-        observed, why = _recorded(desk, step)
+        observed, why, notes = _recorded(desk, step, asked)
     error = None if why is None else ProbeError(f"{asked}: {why}", fault="instrument")
     took = timedelta(seconds=desk.clock.monotonic() - began)
-    return Answer(name, "alias", took, asked, Measurement(observed, asked), error)
+    return Answer(name, "alias", took, asked, Measurement(observed, asked, notes=notes), error)
 
 
 def _barred(desk: Desk, step: Step) -> str | None:
@@ -76,31 +78,38 @@ def _seen(desk: Desk, step: Step, sample: Sample, purpose: str) -> tuple[dict[st
     for one in sample.answers:
         for key, value in one.observed.items():
             observed[f"{one.name}.{key}" if one.name else key] = value
-    observed.pop("passed", None)
+    for name in ("passed", "warned"):
+        observed.pop(name, None)
     if sample.verdict is Verdict.UNKNOWN:
         return observed, sample.message
-    observed["passed"] = sample.verdict.good and (purpose == "verify" or _signed(desk, step))
+    observed["warned"] = sample.verdict is Verdict.WARN
+    if not sample.verdict.good or purpose == "verify" or not step.sign_off:
+        observed["passed"] = sample.verdict.good
+        return observed, None
+    if desk.target.checklist.find(step.id) is None:
+        return observed, "its sign-off stands in another checklist"
+    found = status(desk.view(), step)
+    if found.rejected is None and found.waits:
+        return observed, f"waits for {roles(found.waits)}"
+    observed["passed"] = found.rejected is None
     return observed, None
 
 
-def _signed(desk: Desk, step: Step) -> bool:
-    """Whether everybody signed whom the step asks, over what was recorded of it."""
-    if not step.sign_off:
-        return True
-    if desk.target.checklist.find(step.id) is None:
-        return False
-    found = status(desk.view(), step)
-    return not found.waits and found.rejected is None
+def _notes(asked: str, verdict: Verdict, message: str) -> tuple[str, ...]:
+    """Why the other step is not all well: `passed = false` alone says nothing."""
+    return (f"{asked}: {message}",) if verdict in (Verdict.WARN, Verdict.FAIL) else ()
 
 
-def _recorded(desk: Desk, step: Step) -> tuple[dict[str, Value], str | None]:
+def _recorded(desk: Desk, step: Step, asked: str) -> tuple[dict[str, Value], str | None, tuple[str, ...]]:
     """Actions, holds and what a person confirms: as the run knows them, while that still counts."""
     if desk.target.checklist.find(step.id) is None:
-        return {}, "a step of another checklist has no result in this run"
+        return {}, "a step of another checklist has no result in this run", ()
     view = desk.view()
     found = status(replace(view, asking=view.asking - {step.id}), step)
     if found.result is None:
-        return {}, found.message
-    if found.stale or found.verdict is Verdict.UNKNOWN:
-        return {}, found.stale_why or found.message
-    return {**revive(step, found.result.observed), "passed": found.verdict.good and found.state == "measured"}, None
+        return {}, found.message, ()
+    if found.stale or found.verdict is Verdict.UNKNOWN or found.state in ("waiting", "lapsed"):
+        return {}, found.stale_why or found.message, ()
+    passed = found.verdict.good and found.state == "measured"
+    observed = {**revive(step, found.result.observed), "passed": passed, "warned": found.verdict is Verdict.WARN}
+    return observed, None, _notes(asked, found.verdict, found.message)

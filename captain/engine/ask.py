@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from captain.clock import stamp
 from captain.engine.around import Inner
 from captain.engine.past import Past
-from captain.errors import CaptainError, ProbeError
+from captain.errors import CaptainError, ProbeError, SecretUnset
 from captain.measurement import Measurement, Value
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from captain.condition import Scope
     from captain.engine.desk import Desk
     from captain.log.evidence import Evidence
-    from captain.probes import Probe, Safety
+    from captain.probes import Probe, Safety, Window
     from captain.release import Release
 
 GRACE = timedelta(milliseconds=250)
@@ -67,6 +67,7 @@ async def ask(
     *,
     permitted: Safety = "read",
     step: Step | None = None,
+    window: Window | None = None,
 ) -> Answer:
     """Ask once. What could not be asked comes back as an error, never as an exception.
 
@@ -86,7 +87,9 @@ async def ask(
             except Exception as raised:
                 error = _instrument(raised) if isinstance(raised, CaptainError) else _bug(ask.kind, raised)
                 return Answer(name, ask.kind, timedelta(0), asked, None, error, hopeless=True)
-            answer = await ask_resolved(desk, name, ask.kind, probe, timeout, releases, permitted=permitted, step=step)
+            answer = await ask_resolved(
+                desk, name, ask.kind, probe, timeout, releases, permitted=permitted, step=step, window=window
+            )
         # One after another, so that what came back is judged while the next questions are on their way.
         async with desk.turn:
             await asyncio.sleep(0)
@@ -106,6 +109,7 @@ async def ask_resolved(
     *,
     permitted: Safety = "read",
     step: Step | None = None,
+    window: Window | None = None,
 ) -> Answer:
     """Ask a probe in which everything is resolved."""
     from captain.measurement import SAFETIES
@@ -136,6 +140,7 @@ async def ask_resolved(
             around=None if step is None else Inner(desk, step, probe.inner, around, permitted),
             records=Past(desk, None if step is None else step.id),
             max_age=None if step is None else step.max_age,
+            window=window,
         )
         async with asyncio.timeout((timeout + GRACE).total_seconds()):
             seen = await probe.measure(context)
@@ -150,7 +155,7 @@ async def ask_resolved(
     duration = timedelta(seconds=desk.clock.monotonic() - started)
     if measurement is not None:
         asked = desk.mask(measurement.asked)
-    return Answer(name, kind, duration, asked, measurement, error)
+    return Answer(name, kind, duration, asked, measurement, error, hopeless=isinstance(error, SecretUnset))
 
 
 def _bug(kind: str, raised: Exception) -> ProbeError:
@@ -207,7 +212,9 @@ def resolved(ask: Ask, scope: Scope, values: Mapping[str, Any]) -> Any:
     except ValidationError as raised:
         first = raised.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
-        raise ProbeError(f"{ask.kind}: {where} {first['msg']}", fault="instrument") from raised
+        written = ask.params.get(where)
+        hint = f"it is written {written}" if isinstance(written, str) and "${{" in written else None
+        raise ProbeError(f"{ask.kind}: {where} {first['msg']}", fault="instrument", hint=hint) from raised
 
 
 def evidence(desk: Desk, answer: Answer) -> Evidence:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import stat
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -17,13 +16,18 @@ from captain.clock import Clock, SystemClock
 from captain.effects import attempt as effect
 from captain.engine.alive import alive_trials
 from captain.engine.definitions import definitions
+from captain.engine.deployed import deployments, may_change
+from captain.engine.secrets import declared_secrets
 from captain.engine.threads import Threads
 from captain.errors import AppendUnknown, CaptainError, LogError, Refusal
 from captain.events import Actor, Draft, Event, LockSeen, Recorded, Stopped
 from captain.lock import Lock
 from captain.masking import Masker
 from captain.run import Run, SignOff, apply, fold
+from captain.run.deployed import Deployment
+from captain.run.resting import Looked
 from captain.run.view import View
+from captain.systems.resting import Known
 
 if TYPE_CHECKING:
     from captain.checklist import Step, Target
@@ -107,9 +111,13 @@ class Desk:
         self.carried: tuple[SignOff, ...] = ()
         self.head: str | None = None
         """The commit that HEAD named when somebody looked; for standing runs."""
+        self.looked: Looked | None = None
+        self.read_files = Known()
         self.neighbours: set[str] = set()
         """Other runs that ever held this environment's lock."""
         self.deployed = 0
+        self.deployments: Mapping[str, Deployment] = {}
+        """By environment: what the timer steps of this checklist count from."""
         self.blocking = Threads(BLOCKING_THREADS, "captain-blocking")
         self.own = Threads(OWN_THREADS, "captain-own")
         self._writer = Threads(1, "captain-log")
@@ -125,7 +133,7 @@ class Desk:
         """Use these files from now on. What any of them ever called a secret stays one."""
         self.target = target
         # What was read once is not read again: a file that changes meanwhile would unmask what was seen before.
-        self.secrets = {**_secrets(target, self._full_environ), **self.secrets}
+        self.secrets = {**declared_secrets(target, self._full_environ), **self.secrets}
         self.masker = Masker(self.secrets)
         hidden = {*target.service.secrets, *(f"{name}_FILE" for name in target.service.secrets)}
         self.environ = {key: value for key, value in self.environ.items() if key not in hidden}
@@ -158,7 +166,9 @@ class Desk:
             stopped=self.stopped,
             untrusted=self.untrusted,
             deployed=self.deployed,
+            deployments=self.deployments,
             carried=self.carried,
+            looked=self.looked,
             head=self.head,
         )
 
@@ -246,6 +256,7 @@ class Desk:
 
         def write() -> tuple[list[Recorded], set[str], int]:
             recorded = self.log.append(build=build, actor=self.actor, evidence=evidence)
+            self.deployments = deployments(self.log, self.target)
             return recorded, *self._neighbourhood(recorded[0].run, recorded[-1].seq)
 
         def take(written: tuple[list[Recorded], set[str], int]) -> None:
@@ -278,6 +289,8 @@ class Desk:
         news = list(self.log.entries(after=self._read))
         if news:
             self._read = news[-1].seq
+        if may_change(news, None if self.run is None else self.run.id):
+            self.deployments = deployments(self.log, self.target)
         return news
 
     def _fold(self, news: list[Recorded]) -> None:
@@ -326,6 +339,7 @@ class Desk:
 
         def read() -> tuple[int, list[Recorded], set[str], int]:
             size = self.log.size()
+            self.deployments = deployments(self.log, self.target)
             return size, list(self.log.entries(run=run_id)), *self._neighbourhood(run_id, size)
 
         size, events, neighbours, deployed = await self._writer(read)
@@ -373,21 +387,3 @@ def _refuse_ended(reader: Reader, run_id: str) -> None:
     if end is not None:
         state = str(end.data["state"]).replace("_", " ")
         raise Refusal(f"{end.actor.name} ended the run meanwhile ({state}): it takes notes only")
-
-
-def _secrets(target: Target, environ: Mapping[str, str]) -> dict[str, str]:
-    """Declared secrets that are set: from $NAME, else from the file named by $NAME_FILE."""
-    found: dict[str, str] = {}
-    for name in target.service.secrets:
-        if name in environ:
-            found[name] = environ[name]
-        elif path := environ.get(f"{name}_FILE"):
-            try:
-                # A pipe without a writer would hold captain for ever; only a regular file has an end.
-                handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-                with os.fdopen(handle, "rb") as file:
-                    if stat.S_ISREG(os.fstat(handle).st_mode):
-                        found[name] = file.read(65536).decode("utf-8").rstrip("\r\n")
-            except (OSError, ValueError):
-                continue
-    return {name: value for name, value in found.items() if value}

@@ -9,42 +9,33 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from captain.clock import stamp
+from captain.engine import resting, timers
+from captain.engine.ages import in_ms, max_age_ms
 from captain.engine.ask import Answer, ask, clip, evidence, fault, scalars
 from captain.engine.definitions import definition
 from captain.engine.fitting import fitted
 from captain.engine.hold import Hold
-from captain.engine.plans import Plan, Sample, plan_of
+from captain.engine.plans import Outcome, Plan, Sample, plan_of
 from captain.engine.trusting import trusted
 from captain.errors import Refusal
 from captain.events import Asked, Asking, Draft, Holding, Recorded
 from captain.measurement import Verdict
 from captain.run.facts import named
-from captain.run.since import anew
 from captain.run.status import status
+from captain.run.summing import before
 from captain.scopes import MAX_ALIASES
+from captain.systems.resting import clock as file_clock
 
 if TYPE_CHECKING:
     from captain.checklist import Alias, Ask, Step
     from captain.condition import Condition
     from captain.engine.desk import Desk
     from captain.probes import Probe, Safety
-
-
-@dataclass(slots=True)
-class Outcome:
-    """What a step's measuring came to."""
-
-    sample: Sample
-    attempts: int
-    started: datetime
-    duration_ms: int
-    held_ms: int | None = None
 
 
 async def measure(
@@ -66,12 +57,13 @@ async def measure(
         if purpose != "verify" and _starts(desk, step):
             await trusted(desk)
         await prepared(desk, [plan.asks])
+        began = file_clock()
         outcome = await run_plan(desk, plan, purpose, release_names)
         if judge is not None:
             outcome.sample.verdict, outcome.sample.message = judge(outcome.sample)
         drafts, blobs = _entry(desk, step, purpose, plan, outcome, attempt)
-        recorded = await desk.record(drafts, evidence=blobs)
-        return recorded[-1]
+        recorded = await desk.record(drafts, *await resting.drafts(desk, step, outcome.sample, began), evidence=blobs)
+        return recorded[0]
     finally:
         desk.asking[step.id] -= 1
         if not desk.asking[step.id]:
@@ -92,9 +84,16 @@ async def run_plan(desk: Desk, plan: Plan, purpose: str, names: Mapping[str, Any
         blocked = _needed(desk, plan.step)
     if blocked is not None:
         return Outcome(Sample((), Verdict.UNKNOWN, blocked, ()), 1, started_at, 0)
+    if plan.step.soak is not None and plan.asks is plan.step.asks:
+        clock = await timers.begun(desk, plan.step, started_at)
+        if isinstance(clock, str):
+            return Outcome(Sample((), Verdict.UNKNOWN, clock, ()), 1, started_at, 0)
+        plan = timers.over(plan, clock, started_at)
+        sample, tries = await _tries(desk, plan, purpose, names, depth)
+        return Outcome(timers.judged(plan, sample, clock, started_at), tries, started_at, in_ms(elapsed()))
     if plan.every is None:
         sample, tries = await _tries(desk, plan, purpose, names, depth)
-        return Outcome(sample, tries, started_at, _ms(elapsed()))
+        return Outcome(sample, tries, started_at, in_ms(elapsed()))
     return await _wait(desk, plan, purpose, names, started_at, elapsed, depth)
 
 
@@ -172,10 +171,10 @@ async def _wait(
         ended, ended_at = elapsed(), desk.clock.now()
         over = hold.take(sample, at, ended, idle) or any(one.hopeless for one in sample.answers)
         if hold.held_from is not None and plan.hold is not None:
-            desk.publish(Holding(plan.step.id, _ms(hold.held), _ms(plan.hold)))
+            desk.publish(Holding(plan.step.id, in_ms(hold.held), in_ms(plan.hold)))
         if over:
-            held_ms = _ms(hold.held) if plan.hold is not None else None
-            return Outcome(sample, hold.count, started_at, _ms(elapsed()), held_ms)
+            held_ms = in_ms(hold.held) if plan.hold is not None else None
+            return Outcome(sample, hold.count, started_at, in_ms(elapsed()), held_ms)
         run = desk.open_run()
         if purpose == "observe" and (run.rollback is not None or run.ended):
             raise Refusal(f"{plan.step.id} is not looked at any longer: the run is {run.state.replace('_', ' ')}")
@@ -205,7 +204,12 @@ async def _answers(
         if isinstance(asked, Alias):
             return await aliases.answer(desk, name, asked, purpose, names, depth)
         left = max(left, timedelta(0))
-        return await ask(desk, name, asked, left, scope, values, names, permitted=_permitted(purpose), step=plan.step)
+        return await ask(
+            *(desk, name, asked, left, scope, values, names),
+            permitted=_permitted(purpose),
+            step=plan.step,
+            window=plan.window,
+        )
 
     if not plan.in_order:
         works = [one(name, asked, plan.timeout) for name, asked in plan.asks.items()]
@@ -255,11 +259,19 @@ def _judged(
         verdict = judged.verdict
         if verdict.good:
             verdict = Verdict.WARN if suffices else Verdict.UNKNOWN
+        asked = [one for one in errors if not one.barred]
+        if not verdict.good and any(fault(one, plan.on_error) == "fail" for one in asked):
+            verdict = Verdict.FAIL
         said = [one.error.message for one in barred if one.error is not None]
-        message = "; ".join(part for part in (*said, judged.message, *notes) if part)
+        said += [one.error.advice for one in asked if one.error is not None]
+        # What was not observed is told by the errors; what is wrong is not.
+        seen = "" if asked and judged.verdict is Verdict.UNKNOWN else judged.message
+        message = "; ".join(dict.fromkeys(part for part in (*said, seen, *notes) if part))
         return Sample(answers, verdict, message, judged.conditions)
     if judged.verdict.good or not errors:
-        message = "; ".join(part for part in (judged.message, *notes) if part)
+        # A pass does not need what could not be asked; half of one is told why.
+        why = [one.error.advice for one in errors if one.error is not None and judged.verdict is Verdict.WARN]
+        message = "; ".join(dict.fromkeys(part for part in (judged.message, *why, *notes) if part))
         return Sample(answers, judged.verdict, message, judged.conditions)
     faults = [fault(one, plan.on_error) for one in errors]
     message = "; ".join(dict.fromkeys([*(one.error.advice for one in errors if one.error is not None), *notes]))
@@ -288,13 +300,13 @@ def _entry(
         "started": stamp(outcome.started),
         "duration_ms": outcome.duration_ms,
         "held_ms": outcome.held_ms,
-        "max_age_ms": max_age_ms(desk, step),
+        "max_age_ms": max_age_ms(desk, step, half=step.safety != "read" and _permitted(purpose) == "read"),
         "attempt": attempt,
         "probes": [
             {
                 "name": one.name,
                 "kind": one.kind,
-                "duration_ms": _ms(one.duration),
+                "duration_ms": in_ms(one.duration),
                 "error": None if one.error is None else clip(desk.mask(one.error.message)),
                 "evidence": blob.digest,
             }
@@ -315,35 +327,14 @@ def _entry(
     return Draft("step.result", desk.open_run().id, fitted(data)), blobs
 
 
-def max_age_ms(desk: Desk, step: Step, depth: int = 0) -> int:
-    """How long a result of this step counts; 0 is as long as its section is open.
-
-    What an alias asks anew counts as long as where it is asked by its own step.
-    """
-    from captain.checklist import Alias
-
-    if step.max_age is not None:
-        return _ms(step.max_age)
-    if step.hold is not None or step.action is not None or step.safety != "read":
-        return 0
-    ages: list[int] = []
-    for one in step.asks.values():
-        if isinstance(one, Alias):
-            other = desk.target.step(one.step)
-            if other is not None and anew(other) and depth < MAX_ALIASES:
-                ages.append(max_age_ms(desk, other, depth + 1))
-        elif one.probe:
-            ages.append(_ms(one.probe.max_age))
-    return min((age for age in ages if age), default=0)
-
-
 def ordered(steps: Iterable[Step]) -> list[list[Step]]:
-    """Steps in waves: each wave needs only steps of earlier ones (or none of these)."""
+    """Steps in waves: each needs and stands for only steps of earlier ones (or none of these); what sums up is last."""
     left = list(steps)
+    first = before(left)
     waves: list[list[Step]] = []
     while left:
         names = {step.id for step in left}
-        wave = [step for step in left if not names & set(step.needs)] or left
+        wave = [step for step in left if not names & first[step.id]] or left
         waves.append(wave)
         done = {step.id for step in wave}
         left = [step for step in left if step.id not in done]
@@ -383,7 +374,3 @@ async def together(works: Iterable[Awaitable[object]]) -> None:
     for result in await asyncio.gather(*works, return_exceptions=True):
         if isinstance(result, BaseException) and not isinstance(result, Refusal):
             raise result
-
-
-def _ms(duration: timedelta) -> int:
-    return round(duration / timedelta(milliseconds=1))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from captain.condition import Condition, Scope, activation, compile_condition
 from captain.measurement import Value
 from captain.release import Release
-from captain.run import Run
+from captain.run import Run, whens
 from captain.run.status import status
 from captain.scopes import revive, step_scope, template_scope
 
@@ -63,16 +63,24 @@ def values(
         vars=desk.target.service.vars,
         now=desk.clock.now(),
         started_at=run.deploy_started_at,
-        signed=_signed(desk, step),
+        signed=_signed(desk, step, observed),
         before={"": revive(step, before.observed)} if before is not None else None,
         last=desk.last.get(step.id),
     )
 
 
-def _signed(desk: Desk, step: Step) -> bool:
+def _signed(desk: Desk, step: Step, observed: Mapping[str, Mapping[str, Value]]) -> bool:
+    """Whether a sign-off stands that is asked for over what is seen now.
+
+    One that was given while nothing could be measured must not cover what is measured since.
+    """
     if desk.target.checklist.find(step.id) is None:
         return False
-    return any(one.meaning == "approve" for one in status(desk.view(), step).signed)
+    view = desk.view()
+    if not any(one.meaning == "approve" for one in status(view, step).signed):
+        return False
+    asked = [not rule.when or whens.over(view, step, rule.when, observed) is not False for rule in step.sign_off]
+    return any(asked) or not asked
 
 
 def template_values(desk: Desk, names: Mapping[str, Any] | None = None) -> dict[str, Any]:

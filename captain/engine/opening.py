@@ -195,7 +195,7 @@ async def resume(desk: Desk, run_id: str, *, quiet: bool = False) -> str:
     _remember(desk, earlier)
     if run.standing and not run.ended and standing.here(desk):
         # Its release is the commit at hand, so a headless command too holds it against what is there now.
-        await (standing.look(desk) if desk.read_only else standing.renew(desk, earlier))
+        await (standing.look_only(desk) if desk.read_only else standing.renew(desk, earlier))
     run = desk.open_run()
     if run.kind == "release" and run.authors is None and not run.ended and not desk.read_only:
         # Of a run that began before its files asked, or where git could not tell then.

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from captain.engine.alive import lives
 from captain.measurement import Verdict
-from captain.probes import Entry, Kept
+from captain.probes import Entry, Kept, Scored
 from captain.scopes import revive_kinds
 
 if TYPE_CHECKING:
@@ -36,6 +36,12 @@ class Past:
         checklist, _, short = name.rpartition("/")
         wanted = (desk.target.service.service, environment, checklist or desk.target.checklist.checklist)
         return await desk.on_log(lambda: _Search(self, desk.log, wanted).newest(kind, short))
+
+    async def score(self, checklist: str, environment: str) -> Scored | None:
+        """What the run that stands of a checklist comes to now."""
+        from captain.engine.scoring import standing_score
+
+        return await standing_score(self.desk, checklist, environment)
 
 
 _Numbered = tuple[int, Entry]

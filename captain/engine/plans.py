@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from captain.engine.ask import Answer
@@ -13,6 +13,7 @@ from captain.measurement import SAFETIES, Safety, Verdict
 if TYPE_CHECKING:
     from captain.checklist import Alias, Ask, Step
     from captain.condition import ConditionResult
+    from captain.probes import Window
 
 
 @dataclass(slots=True)
@@ -32,6 +33,8 @@ class Plan:
     fail_after: int = 1
     in_order: bool = False
     on_error: str | None = None
+    window: Window | None = None
+    """What a timer step asks about, once its time runs."""
     deadline: timedelta | None = None
     """Cuts the step's own deadline: a gate's or a check's."""
 
@@ -44,6 +47,17 @@ class Sample:
     verdict: Verdict
     message: str
     conditions: tuple[ConditionResult, ...]
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What a step's measuring came to."""
+
+    sample: Sample
+    attempts: int
+    started: datetime
+    duration_ms: int
+    held_ms: int | None = None
 
 
 def plan_of(step: Step, *, once: bool = False, permitted: Safety = "read") -> Plan:

@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from captain.engine import authors
+from captain.engine import authors, resting
 from captain.engine.way_back import release_data
 from captain.errors import CaptainError
 from captain.events import Draft
@@ -26,8 +26,12 @@ KIND = "standing"
 
 def open_standing(reader: Reader, desk: Desk) -> str | None:
     """The run that stands for this service, environment and checklist; None where there is none."""
-    target = desk.target
-    wanted = (KIND, target.service.service, target.environment, target.checklist.checklist)
+    return stands(reader, desk.target.service.service, desk.target.environment, desk.target.checklist.checklist)
+
+
+def stands(reader: Reader, service: str, environment: str, checklist: str) -> str | None:
+    """The run that stands for any of them; None where there is none."""
+    wanted = (KIND, service, environment, checklist)
     for start in reader.by_type("run.start", newest_first=True):
         data = start.data
         found = (data["kind"], data["service"], data["environment"], data["checklist"])
@@ -62,6 +66,12 @@ async def follow(desk: Desk) -> None:
 async def look(desk: Desk) -> None:
     """See which commit HEAD names. Records nothing."""
     desk.head = await head(desk)
+
+
+async def look_only(desk: Desk) -> None:
+    """See what there is now, commit and files. Records nothing."""
+    await look(desk)
+    await resting.look(desk)
 
 
 async def tree(desk: Desk) -> str:
@@ -100,6 +110,7 @@ async def renew(desk: Desk, earlier: Earlier) -> None:
     if desk.change is not None:
         await adopt(desk, "adopt")
     await bind_anew(desk, earlier)
+    await resting.look(desk)
 
 
 async def bind_anew(desk: Desk, earlier: Earlier) -> None:

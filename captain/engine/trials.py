@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 from captain.clock import stamp
 from captain.engine import locks
+from captain.engine.ages import max_age_ms
 from captain.engine.alive import busy, identity, lives, under_way
 from captain.engine.ask import clip, resolved
 from captain.engine.attempts import new_attempt
 from captain.engine.definitions import definition
-from captain.engine.measure import max_age_ms, measure
+from captain.engine.measure import measure
 from captain.engine.names import template_names, template_values
 from captain.engine.plans import plan_of
 from captain.engine.trusting import trusted

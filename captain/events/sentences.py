@@ -109,6 +109,13 @@ def _checked(event: Recorded, title: Titles) -> Sentence:
     return _by(event, f"checked: {_GLYPHS[verdict]}, {data['measured']} measured, {data['kept']} kept", _TONES[verdict])
 
 
+def _looked(event: Recorded, title: Titles) -> Sentence:
+    same, other = len(event.data["kept"]), len(event.data["changed"])
+    return _self(
+        f"looked at the files that results rest on: {same} as they were, {other} to be measured again", "quiet"
+    )
+
+
 def _ended(event: Recorded, title: Titles) -> Sentence:
     data = event.data
     state = data["state"].replace("_", " ")
@@ -235,6 +242,11 @@ def _changed(event: Recorded, title: Titles) -> Sentence:
 _TELL: Mapping[str, Callable[[Recorded, Titles], Sentence]] = {
     "run.bound": _bound,
     "run.checked": _checked,
+    "run.looked": _looked,
+    "step.rests": lambda event, title: _self(
+        f"{title(event.data['step'])} counts as long as its files are the same ({len(event.data['on'])} looked at)",
+        "quiet",
+    ),
     "run.inputs": _inputs,
     "run.authors": _authors,
     "log.open": lambda event, _: _by(event, "opened the log", "quiet"),

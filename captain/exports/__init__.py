@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Literal
 
 from captain.events import Recorded
 from captain.registry import Registry
@@ -49,6 +49,32 @@ class Format:
     """Writes entries of the log, a piece at a time."""
     result: Reporter | None = None
     """Writes the result document of a check."""
+
+
+Mark = Literal["pass", "warn", "fail", "unknown", "waits", "waived", "excused"]
+"""How a step of a result document is shown. Excused: switched off, not applicable, or no check's business."""
+
+_EXCUSED = ("not-applicable", "disabled", "not-run")
+_NOT_SEEN = ("todo", "measuring", "stale")
+
+
+def mark(step: Mapping[str, Any]) -> Mark:
+    """What a step came to, the same in every format. A good verdict that is old, or not settled, is no pass."""
+    verdict, state, unmet = step["verdict"], step["state"], step["unmet"]
+    if state in _EXCUSED:
+        return "excused"
+    if state == "waived":
+        return "waived"
+    if any(one["meaning"] == "reject" and not one["lapsed"] for one in step["signed"]):
+        return "fail"
+    if state in ("waiting", "lapsed"):
+        return "waits"
+    if state == "measuring" or (state in _NOT_SEEN and verdict != "fail"):
+        return "unknown"
+    if unmet is not None and verdict in ("pass", "warn"):
+        return "fail" if unmet["exit_code"] == 1 else "unknown" if unmet["exit_code"] == 3 else "waits"
+    found: Mark = verdict
+    return found
 
 
 exports: Registry[Format] = Registry("captain.exports", "captain.exports")

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from captain.exports import report
+from captain.exports import mark, report
 from captain.safe import safe
 
-_SKIPPED = ("not-run", "not-applicable", "waived", "disabled", "waiting", "lapsed")
+_SKIPPED = ("excused", "waived", "waits")
 
 
 @report("junit", suffix=".xml")
@@ -40,17 +40,17 @@ def _case(section: Mapping[str, Any], step: Mapping[str, Any]) -> Any:
     case = TestCase(safe(step["id"]), classname=safe(section["id"]), time=(step["duration_ms"] or 0) / 1000)
     message = safe(step["message"])
     lines = [f"{step['title']}: {step['verdict']}", *(_condition(one) for one in step["conditions"])]
-    if step["state"] in _SKIPPED:
+    found = mark(step)
+    if found in _SKIPPED:
         case.result = [Skipped(f"{step['state']}: {message}")]
-    elif step["verdict"] in ("fail", "unknown"):
-        if step["severity"] != "blocker":
-            case.result = [Skipped(f"{step['severity']} {step['verdict']}: {message}")]
+    elif found in ("fail", "unknown"):
+        if step["severity"] != "blocker" and step["unmet"] is None:
+            case.result = [Skipped(f"{step['severity']} {found}: {message}")]
         else:
-            kind = Failure if step["verdict"] == "fail" else Error
-            found = kind(message, type_=step["verdict"])
-            found.text = "\n".join(safe(line) for line in lines)
-            case.result = [found]
-    if step["verdict"] == "warn":
+            problem = (Failure if found == "fail" else Error)(message, type_=found)
+            problem.text = "\n".join(safe(line) for line in lines)
+            case.result = [problem]
+    if found == "warn":
         case.system_out = f"warn: {message}"
     return case
 

@@ -59,9 +59,14 @@ def default_expect(drafts: list[DraftAsk]) -> tuple[str, ...]:
     if len(drafts) != 1 or drafts[0].name:
         return ()
     if drafts[0].kind == "alias":
-        return ("passed",)
+        return ("passed", "!warned")
     cls, node = drafts[0].cls, drafts[0].node
     return () if cls is None else cls.expects(node.plain if isinstance(node.value, dict) else {})
+
+
+def default_warn(drafts: list[DraftAsk]) -> tuple[str, ...]:
+    """When it warns where the file does not say: an alias is worth no more than the step it stands for."""
+    return ("passed",) if len(drafts) == 1 and not drafts[0].name and drafts[0].kind == "alias" else ()
 
 
 def observe_of(node: Node, drafts: list[DraftAsk], problems: Problems) -> Observe | None:

@@ -5,14 +5,15 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 
 from captain.checklist import Ask, Checklist, Defaults, Gate, Section, Step
 from captain.documents import Node
-from captain.loader.asking import asks_of, default_expect, observe_of
+from captain.loader.asking import asks_of, default_expect, default_warn, observe_of
 from captain.loader.drafts import Draft, DraftSection, DraftStep
 from captain.loader.problems import Problems, nearest, show
+from captain.loader.soaks import check_soak
 from captain.loader.validate import build
 from captain.measurement import SAFETIES, Safety
 
@@ -41,6 +42,10 @@ class Setting:
     """Its name, where captain.yaml declares it."""
     allow: tuple[Safety, ...] = ()
     """What steps may do in it besides reading."""
+    places: tuple[str, ...] | None = None
+    """Every environment that captain.yaml declares; None where there is no captain.yaml."""
+    review: bool = False
+    """Whether the checklist is `per: service`."""
 
 
 def build_checklist(draft: Draft, setting: Setting, problems: Problems) -> Checklist | None:
@@ -48,6 +53,7 @@ def build_checklist(draft: Draft, setting: Setting, problems: Problems) -> Check
     before = problems.met
     own = draft.node.get("defaults")
     chosen = build(Defaults, own, problems) if own is not None and own.value is not None else Defaults()
+    setting = replace(setting, review=draft.per == "service")
     defaults = _laid(setting.defaults, chosen or Defaults())
     params = {**setting.params, **texts(draft.node.get("params"))}
     sections = [_section(section, defaults, params, setting, problems) for section in draft.sections]
@@ -123,9 +129,13 @@ def build_step(
     update = {
         "params": {name: text for name, text in merged.items() if name in used},
         "title": _titled(built.title, draft.node, merged, problems),
+        "review": setting.review,
     }
     if not built.expect:
         update["expect"] = default_expect(draft.asks)
+        update["warn"] = built.warn or default_warn(draft.asks)
+    if built.soak is not None and setting.review:
+        check_soak(draft.node, built, setting.places, problems)
     if built.safety != "read":
         _more_than_reading(draft.node, built, setting, problems)
     return built.model_copy(update=update | _defaulted(built, defaults))
@@ -159,13 +169,15 @@ def _only_reads(observe: Node, asks: Mapping[str, object], problems: Problems) -
 def _defaulted(step: Step, defaults: Defaults) -> dict[str, object]:
     """What the defaults say where the step says nothing. They never touch what an action does."""
     given, found = step.model_fields_set, {}
-    for name in ("severity", "max_age"):
+    for name in ("severity",) if step.soak is not None else ("severity", "max_age"):
         if name not in given and getattr(defaults, name) is not None:
             found[name] = getattr(defaults, name)
     if step.kind == "probe":
         # An experiment takes its time; what does more than read is never repeated by itself.
         usual = {"read": ("timeout", "retry", "on_error", "within"), "active": ("timeout", "on_error")}
         for name in usual.get(step.safety, ("on_error",)):
+            if name == "within" and step.soak is not None:
+                continue
             if name not in given and getattr(defaults, name) is not None:
                 found[name] = getattr(defaults, name)
         # `every` turns retry off, so it only reaches steps that keep asking.

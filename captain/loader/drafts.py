@@ -22,7 +22,9 @@ MAX_ENTRIES = 1000
 MAX_PROBES = 200
 OTHER_QUESTIONS = ("probes", "manual", "action", "compare", "alias")
 """What a step may hold in place of a probe key."""
-STEP_KEYS = (*(key for key in keys_of(Step) if key != "asks"), "probes", "alias")
+MADE = ("asks", "review")
+"""Fields of a step that are worked out and not written."""
+STEP_KEYS = (*(key for key in keys_of(Step) if key not in MADE), "probes", "alias")
 OBSERVE_KEYS = tuple(key for key in keys_of(Observe) if key != "asks")
 SECTION_KEYS = tuple(keys_of(Section))
 

@@ -61,6 +61,11 @@ def explain_probe(cls: type[Probe]) -> Explained:
     seen = tuple(Row(name, _cel(one.type), "", one.sentence) for name, one in observes(cls.Observes).items())
     long = f"for {_brief(cls.max_age)}" if cls.max_age else "as long as its section is open,"
     facts = [f"a result counts {long} where max_age says nothing else"]
+    if cls.rests:
+        when = "" if cls.rests == "always" else f", {cls.rests}"
+        facts.append(
+            f"in a review (per: service) a good result counts as long as the files it looked at are the same{when}"
+        )
     if cls.network:
         facts.append("asks over a network, so retry applies")
     if cls.more_than_reading:

@@ -121,6 +121,7 @@ class Loading:
             tiered=tiered and self.file is not None,
             environment=environment if declared is not None else None,
             allow=declared.allow if declared is not None else (),
+            places=tuple(service.environments) if self.file is not None else None,
         )
 
     def check(self, draft: Draft, world: World) -> None:
@@ -141,11 +142,13 @@ class Loading:
         self.check_service(world, shelf)
         checklist: Checklist | None = None
         others: dict[str, Checklist] = {}
+        drafts = [draft] if draft is not None else []
         if service is not None and draft is not None:
             setting = self.setting(service, environment, tiered=True)
             checklist = build_checklist(draft, setting, self.problems)
             self.check(draft, world)
             for other in self._referred(draft, shelf):
+                drafts.append(other)
                 built = build_checklist(other, setting, self.problems)
                 self.check(other, world)
                 if built is not None:
@@ -154,7 +157,7 @@ class Loading:
         if service is None or checklist is None:
             raise UsageError("the checklist cannot be read", hint="captain lint says why")
         chosen = service.environments.get(environment, Environment())
-        used = [document for document in (self.file, *shelf.used) if document is not None]
+        used = [document for document in (self.file, *shelf.made_of(drafts)) if document is not None]
         target = Target(
             service=service,
             environment=environment,

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator
 
 from captain.checklist import PHASES
 from captain.documents import Node
-from captain.fields import NAME_PATTERN, REFERENCE
+from captain.fields import NAME_PATTERN, REFERENCE, REVIEW
 from captain.loader.building import MAX_NAMES
 from captain.loader.conditions import conditions
 from captain.loader.drafts import Draft, DraftAsk, DraftStep
@@ -35,9 +35,10 @@ def check_rules(draft: Draft, world: World) -> None:
         _action(step, world)
         _aliases(draft, step, [*step.asks, *step.observe_asks], world)
         _references(draft, step, world)
+        _reviews(draft, step, world)
         names(step.node.get("params"), "param", world)
         roles(step.node.get("sign_off"), world)
-        _later(step, world)
+        _later(draft, step, world)
         for key in ("expect", "warn", "when"):  # empty lists, mappings and the like, whatever else is wrong
             child = step.node.get(key)
             if child is not None:
@@ -230,6 +231,23 @@ def _references(draft: Draft, step: DraftStep, world: World) -> None:
             world.problems.key(ask.node, key, message, hint=hint, severity="note")
 
 
+def _reviews(draft: Draft, step: DraftStep, world: World) -> None:
+    """Checklists whose score a kind asks for. It is noted, no more: the review may be of files that come later."""
+    for ask in (*step.asks, *step.observe_asks):
+        for key, annotation in keys_of(ask.cls).items() if ask.cls is not None else ():
+            child = ask.node.get(key) if marked(annotation, REVIEW) else None
+            if child is None or not child.text:
+                continue
+            found = draft if child.text == draft.id else world.other(child.text)
+            if found is None:
+                message = f"{key} names {show(child.text)}, which is no checklist of captain.yaml"
+            elif found.per != "service":
+                message = f"{key} names {show(child.text)}, which is not per: service, so it has no review that stands"
+            else:
+                continue
+            world.problems.key(ask.node, key, message, severity="note")
+
+
 def _known(draft: Draft) -> list[str]:
     return [one.id for one in draft.steps()]
 
@@ -267,13 +285,13 @@ def roles(node: Node | None, world: World) -> None:
             )
 
 
-def _later(step: DraftStep, world: World) -> None:
+def _later(draft: Draft, step: DraftStep, world: World) -> None:
     """Notes on what this captain cannot measure yet."""
     for ask in unmeasured([*step.asks, *step.observe_asks]):
         holder = ask.node.parent
         if holder is not None:
             note_unmeasured(holder, ask, world)
-    notes(step.node, ("compare", "soak"), world)
+    notes(step.node, ("compare",) if draft.per == "service" else ("compare", "soak"), world)
     notes(step.node, ("planned",), world, NOT_USED)
     trigger = step.node.get("action", "trigger")
     if trigger is not None and trigger.parent is not None:

@@ -19,7 +19,7 @@ from captain.checklist import (
     Step,
 )
 from captain.fields import ID_PATTERN, NAME_PATTERN
-from captain.loader.drafts import OTHER_QUESTIONS
+from captain.loader.drafts import MADE, OTHER_QUESTIONS
 from captain.loader.json_types import TEXT, Schema, model_schema
 from captain.loader.kinds import NOT_YET, Kinds
 from captain.loader.wording import summary
@@ -89,7 +89,7 @@ def _checklist() -> Schema:
     action = model_schema(Action) | {"oneOf": _one_of(("run", "trigger", "external"))}
     observe = _with(model_schema(Observe, skip=("asks",)), questions)
     observe["oneOf"] = _one_of(questions)
-    step = _with(model_schema(Step, skip=("asks",)), questions | {"action": _ref("action"), "observe": _ref("observe")})
+    step = _with(model_schema(Step, skip=MADE), questions | {"action": _ref("action"), "observe": _ref("observe")})
     step["required"] = ["id"]
     section = _with(model_schema(Section), {"steps": {"type": "array", "minItems": 1}})
     section["required"] = ["id"]

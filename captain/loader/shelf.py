@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -29,6 +29,8 @@ class Shelf:
     """Root of captain.yaml, with the environment laid over it."""
     used: list[Document] = field(default_factory=list)
     """The documents that drafts were made of, in order."""
+    _parts: dict[int, list[Document]] = field(default_factory=dict)
+    """By draft: its own document and those it extends."""
     _drafts: dict[int, Draft | None] = field(default_factory=dict)
 
     def named(self, reference: str) -> Draft | None:
@@ -93,9 +95,17 @@ class Shelf:
             self._use(document)
             root = self._root(document)
             if root is not None:
-                whole = self._extended(root, document, (document,))
-                self._drafts[id(document)] = draft(whole, self.kinds, self.problems)
+                before = {id(document): document}
+                whole = self._extended(root, document, (document,), before)
+                made = draft(whole, self.kinds, self.problems)
+                self._drafts[id(document)] = made
+                self._parts[id(made)] = [*before.values()]
         return self._drafts[id(document)]
+
+    def made_of(self, drafts: Iterable[Draft]) -> list[Document]:
+        """The documents that these drafts were made of, in order; of others only the name was looked up."""
+        wanted = {id(document) for one in drafts for document in self._parts[id(one)]}
+        return [document for document in self.used if id(document) in wanted]
 
     def _use(self, document: Document) -> None:
         if document not in self.used:
@@ -113,7 +123,9 @@ class Shelf:
             return None
         return root
 
-    def _extended(self, root: Node, document: Document, chain: tuple[Document, ...]) -> Node:
+    def _extended(
+        self, root: Node, document: Document, chain: tuple[Document, ...], parts: dict[int, Document]
+    ) -> Node:
         holder = root.get("extends")
         if holder is None or holder.text is None:
             return root
@@ -129,10 +141,11 @@ class Shelf:
             self.problems.error(holder, f"{show(holder.text)} extends this file again")
             return root
         self._use(base)
+        parts[id(base)] = base
         below = self._root(base)
         if below is None:
             return root
-        below = self._extended(below, base, (*chain, base))
+        below = self._extended(below, base, (*chain, base), parts)
         return overlay(without(below, "extends"), root, self._asks)
 
     def _base(self, reference: str, chain: tuple[Document, ...]) -> Document:

@@ -10,7 +10,7 @@ from captain.interpolate import compile_template
 from captain.loader.drafts import Draft, DraftAsk
 from captain.loader.judging import report
 from captain.loader.problems import nearest, show
-from captain.loader.world import World, strings
+from captain.loader.world import World, keys, strings
 
 SECRET_PLACES = frozenset(("env", "headers", "body"))
 _SECRET = re.compile(r"\bsecrets\s*[.\[]")
@@ -88,7 +88,10 @@ def run(node: Node, world: World) -> None:
 
 
 def resolved(node: Node, scope: Scope, world: World) -> None:
-    """The texts below a node, in which templates may stand."""
+    """The texts and keys below a node, in which templates may stand."""
+    for holder, key in keys(node):
+        if "${{" in key:
+            _key(holder, key, scope, world)
     for child in strings(node):
         text = child.text or ""
         if "${{" not in text or (child.name == "run" and child.parent is not None):
@@ -101,6 +104,18 @@ def resolved(node: Node, scope: Scope, world: World) -> None:
             compile_template(text, scope)
         except ConditionError as error:
             report(error.faults, child, 0, world)
+
+
+def _key(holder: Node, key: str, scope: Scope, world: World) -> None:
+    """A key such as a service's name, which a parameter gives."""
+    if _SECRET.search(key):
+        world.problems.key(holder, key, "a secret does not stand here", hint="it works in values")
+        return
+    try:
+        compile_template(key, scope)
+    except ConditionError as error:
+        for fault in error.faults:
+            world.problems.key(holder, key, fault.message, hint=fault.hint)
 
 
 def none(node: Node, world: World) -> None:

@@ -72,7 +72,7 @@ class World:
         if found is None or found[1] in seen or len(seen) > MAX_ALIASES:
             return None
         there, step = found
-        flat = {"passed": BOOL}
+        flat = {"passed": BOOL, "warned": BOOL}
         if "compare" in step.questions:
             return None
         for name, inner in self.observed(there, step.asks or step.observe_asks, seen | {step}).items():
@@ -87,7 +87,7 @@ class World:
         if (
             step is not None
             and asks is step.asks
-            and ("compare" in step.questions or step.node.get("soak") is not None)
+            and ("compare" in step.questions or (step.node.get("soak") is not None and not _reviews(draft)))
         ):
             probes = {"": None}
         if any(is_taken(name) or (name and not re.fullmatch(NAME_PATTERN, name)) for name in probes):
@@ -109,6 +109,10 @@ class World:
         )
 
 
+def _reviews(draft: Draft | None) -> bool:
+    return draft is not None and draft.per == "service"
+
+
 def is_taken(name: str) -> bool:
     """Whether a name means something else in conditions."""
     return name in RESERVED_NAMES or name in CEL_WORDS
@@ -122,10 +126,19 @@ def strings(node: Node) -> Iterator[Node]:
         yield from strings(child)
 
 
+def keys(node: Node) -> Iterator[tuple[Node, str]]:
+    """Every mapping below a node with each of its keys."""
+    for key in node.mapping:
+        yield node, key
+    for child in (*node.mapping.values(), *node.items):
+        yield from keys(child)
+
+
 def _mentioned(node: Node, group: str) -> set[str]:
-    """The members of a group that texts below a node name: taken for declared where nothing is."""
+    """The members of a group that texts and keys below a node name: taken for declared where nothing is."""
     pattern = re.compile(rf"\b{group}\.([A-Za-z_][A-Za-z0-9_]*)")
-    return {name for found in strings(node) for name in pattern.findall(found.text or "")}
+    written = (*(found.text or "" for found in strings(node)), *(key for _, key in keys(node) if "${{" in key))
+    return {name for text in written for name in pattern.findall(text)}
 
 
 def unmeasured(asks: list[DraftAsk]) -> list[DraftAsk]:

@@ -19,7 +19,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, WithJsonSchema
 from captain.blocking import Blocking
 from captain.clock import Clock
 from captain.effects import Program
-from captain.errors import ProbeError
+from captain.errors import ProbeError, SecretUnset
 from captain.fields import Marker, Name, wrong
 from captain.measurement import Measurement, Value, Verdict
 from captain.measurement import Safety as Safety
@@ -34,6 +34,16 @@ TIMEOUT = timedelta(seconds=10)
 """What one attempt of a probe may take where the step does not say."""
 LIVE = timedelta(minutes=15)
 """How long the result of a live probe counts where nothing else is said."""
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """The time that a timer step asks about."""
+
+    start: datetime
+    end: datetime
+    coverage: float
+    """Share of it at which there must be values: less gives no value."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,11 +78,13 @@ class Context:
     """Captain's own log, read-only."""
     max_age: timedelta | None = None
     """What the step says of how old its result may be: as old may a document be that a probe reads."""
+    window: Window | None = None
+    """What a timer step (`soak`) asks about, in place of the kind's own window; only for kinds that can say so."""
 
     def secret(self, name: str) -> str:
         """The value of a declared secret. Raises ProbeError where it is not set."""
         if name not in self.secrets:
-            raise ProbeError(
+            raise SecretUnset(
                 f"the secret {name} is not set",
                 hint=f"declare it under secrets in captain.yaml and export {name} or {name}_FILE",
             )
@@ -155,11 +167,42 @@ Kept = Literal["result", "drill", "rehearsal", "gate"]
 """What is looked for: any result of a step, only of a drill, of a rollback tried out; the decision on a gate."""
 
 
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """What the standing review of a checklist comes to. None is what nobody can tell yet."""
+
+    low: int
+    """Percent, whatever is not verified taken for bad; `high` takes it for good."""
+    high: int
+    label: str | None
+    coverage: float
+    """Verified share of the weight, 0 to 1."""
+    unverified: int
+    blockers: int | None
+    decision: str
+    go: bool | None
+    reasons: tuple[str, ...]
+    """Why it is no go, or what a go risks; a sentence each."""
+    sections: Mapping[str, tuple[int, int]]
+    """Low and high, by section id."""
+    checked_at: datetime | None
+    """When a step of it was last measured or signed; None where that was never done."""
+    commit: str | None
+    run: str
+
+
 class Records(Protocol):
     """What a kind may read of captain's own log."""
 
     async def newest(self, kind: Kept, name: str, environment: str) -> Entry | None:
         """The newest entry about a step or section (`id` or `checklist/id`) of this service in an environment."""
+        ...
+
+    async def score(self, checklist: str, environment: str) -> Scored | None:
+        """What the run that stands of a checklist comes to now; None where none stands.
+
+        Without what may not be counted because it rests on the answer.
+        """
         ...
 
 
@@ -201,6 +244,8 @@ class Probe(BaseModel):
     """Whether it asks over a network, so that a step's `retry` applies."""
     max_age: ClassVar[timedelta] = LIVE
     """How long a result counts where the step does not say."""
+    rests: ClassVar[str] = ""
+    """When its answers rest on files alone, so that in a review they count as long as those are the same: explain."""
     timeout: ClassVar[timedelta] = TIMEOUT
     """What one attempt may take where the step does not say."""
     more_than_reading: ClassVar[str] = ""
@@ -242,10 +287,29 @@ class Probe(BaseModel):
         """What measuring does where it does more than read, one line each: asked about and recorded before it."""
         return (self.asks(),)
 
+    def of_commit(self) -> bool:
+        """Whether its answer is about the release at hand, or about files of the repository: it then says nothing of
+        another commit, even where no parameter names the release."""
+        return not self.network
+
+    def aging(self) -> frozenset[str]:
+        """Observations that change with time alone, of a kind whose answers rest on files."""
+        return frozenset()
+
+    def over_window(self, span: timedelta) -> str | None:
+        """Why it cannot be asked over a `Context.window` of that length; None where it can, and observes `coverage`:
+        the share of the window at which there were values."""
+        return "it does not observe what share of a window was measured"
+
     @property
     def safety(self) -> Safety:
         """What measuring with these parameters does; anything but `read` runs only where an environment allows it."""
         return "read"
+
+    @property
+    def sums_up(self) -> str | None:
+        """The checklist whose score it asks for: a step of that one is asked behind all others, and not counted."""
+        return None
 
     @classmethod
     def inner_field(cls) -> str | None:
@@ -265,7 +329,7 @@ class Probe(BaseModel):
 
 probes: Registry[type[Probe]] = Registry("captain.probes", "captain.probes")
 
-RESERVED = frozenset(("watch", "score", "rollback"))
+RESERVED = frozenset(("watch", "rollback"))
 """Kinds of later captains: accepted in files, noted by lint, their steps unknown."""
 
 

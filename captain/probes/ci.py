@@ -84,13 +84,12 @@ class CiProbe(Probe):
     in its latest attempt, and workflows of GitHub that failed or wait before they made a job. workflow: the last runs
     of a workflow. deployments: the newest deployment of an environment. rules: the checks a branch requires.
     pr_checks and pr_comments: the changes merged last. environment: the rules before a deployment. Where nothing is
-    there only `total` is observed, so nothing passes on it. What a token may not see, a used-up rate limit and a page
+    there only `total` is observed, and while checks are not over none has failed is not known, so nothing passes on
+    either. What a token may not see, a used-up rate limit and a page
     that is missing are unknown.
     """
 
-    default_expect: ClassVar[tuple[str, ...]] = (
-        *("success > 0", "failed_count == 0", "pending_count == 0", "missing_count == 0"),
-    )
+    default_expect: ClassVar[tuple[str, ...]] = ("success > 0", "failed_count == 0", "missing_count == 0")
     network: ClassVar[bool] = True
     max_age: ClassVar[timedelta] = timedelta(hours=24)
     timeout: ClassVar[timedelta] = timedelta(seconds=30)
@@ -102,7 +101,7 @@ class CiProbe(Probe):
 id: tests-passing
 title: All tests passing
 ci: { provider: github, repo: acme/shop, required: [pytest, mypy] }
-expect: ['total > 0', 'failed_count == 0', 'pending_count == 0', 'missing_count == 0']
+expect: ['success > 0', 'failed_count == 0', 'missing_count == 0']
 within: 20m
 every: 30s"""
 
@@ -143,8 +142,8 @@ every: 30s"""
         """What the forge says, counted over what `mode` names."""
 
         total: Annotated[int, "checks, runs, deployments, required checks, merged changes or protection rules"]
-        success: Annotated[int, "of them: succeeded"]
-        failed_count: Annotated[int, "failed, cancelled, timed out, or ended in a way that is no success"]
+        success: Annotated[int, "of them: succeeded; no 0 while some are not over"]
+        failed_count: Annotated[int, "failed, cancelled, timed out or no success; no 0 while some are not over"]
         pending_count: Annotated[int, "not over yet"]
         missing_count: Annotated[int, "what must be there and is not: see missing"]
         neutral: Annotated[int, "ended neutral"]
@@ -183,6 +182,9 @@ every: 30s"""
         from captain.http import load
 
         load()
+
+    def of_commit(self) -> bool:
+        return self.commit is None
 
     def asks(self) -> str:
         what = {
@@ -289,7 +291,7 @@ every: 30s"""
             found.observed["workflow_state"] = state
             if state != "active":
                 counted.missing.append(f"{self.workflow}: {state}")
-        found.count(counted, missing=bool(runs) or state is not None)
+        found.count(counted, missing=bool(runs) or state is not None, over=sha is None)
         over = [run for run in runs if run.outcome != "pending"]
         if runs and (started := runs[0].started) is not None:
             found.observed["newest_age"] = since(started, now())

@@ -42,6 +42,7 @@ class ComposeProbe(Probe):
     variable. Findings name the place, the rule and the name of a key, never a value.
     """
 
+    rests: ClassVar[str] = "always"
     default_expect: ClassVar[tuple[str, ...]] = (
         "services > 0",
         "literal_secrets == 0",
@@ -101,7 +102,8 @@ expect: ['literal_secrets == 0', 'default_secrets == 0', 'published_data_ports =
         return f"compose files {', '.join(self.files) or 'by their usual names'}"
 
     async def measure(self, ctx: Context) -> Measurement:
-        observed, notes, files = await ctx.blocking(lambda: self._look(Tree(ctx.root)))
+        tree = Tree(ctx.root)
+        observed, notes, files = await ctx.blocking(lambda: self._look(tree))
         lines = [f"{one['file']}:{one['line']}: {one['service']}: {one['rule']}" for one in observed["findings"]]
         body = "\n".join(lines)
         return Measurement(
@@ -110,6 +112,7 @@ expect: ['literal_secrets == 0', 'default_secrets == 0', 'published_data_ports =
             ctx.clip(body),
             truncated=len(body) > TEXT,
             notes=tuple(notes),
+            rests=tree.rests,
         )
 
     def _look(self, tree: Tree) -> tuple[dict[str, Any], list[str], tuple[str, ...]]:
@@ -118,5 +121,5 @@ expect: ['literal_secrets == 0', 'default_secrets == 0', 'published_data_ports =
         if not files:
             raise ProbeError("compose: no compose.yaml and no docker-compose.yml is there", hint="name it in `files`")
         compose = read_compose(tree, files, folder)
-        observed, notes = look(compose, tree.root, roles=self.roles, scalable=self.scalable, profiles=self.profiles)
+        observed, notes = look(compose, tree, roles=self.roles, scalable=self.scalable, profiles=self.profiles)
         return observed, notes, tuple(files)

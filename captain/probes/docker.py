@@ -88,6 +88,8 @@ expect: ['running == matched', 'healthy == running', 'restarting == 0']"""
     """Paths that may be written, `*` within a folder, `**` for any."""
     stats: Bool = False
     """Ask what each container uses: mem_used_ratio_max. The engine takes a second or two for eight of them."""
+    networks: Bool = False
+    """Ask about their networks too: internal."""
     require_mounts: Mapping[Text, tuple[Text, ...]] = {}
     """By service or container, the paths that must be a named volume or a bind."""
     roles: Mapping[Text, Literal["front", "app", "data", "worker"]] = {}
@@ -126,6 +128,9 @@ expect: ['running == matched', 'healthy == running', 'restarting == 0']"""
         host_network: Annotated[int, "on the host's network"]
         default_bridge: Annotated[int, "on the default bridge"]
         published_internal: Annotated[int, "ports of data and worker roles open to other machines (needs roles)"]
+        internal: Annotated[
+            bool, "no network of theirs leads outside; with roles those of data, worker (needs networks)"
+        ]
         privileged: Annotated[int, "privileged"]
         log_unbounded: Annotated[int, "whose log can fill the disk"]
         log_drivers: Annotated[list[str], "log drivers in use"]
@@ -138,7 +143,7 @@ expect: ['running == matched', 'healthy == running', 'restarting == 0']"""
 
     @classmethod
     def prepare(cls) -> None:
-        from captain.systems.docker.reader import load
+        from captain.systems.docker_library import load
 
         load()
 
@@ -152,7 +157,7 @@ expect: ['running == matched', 'healthy == running', 'restarting == 0']"""
         seconds = ctx.timeout.total_seconds() * _MARGIN
         selection = Selection(self.names, self.services, self.project, dict(self.labels), self.exclude)
 
-        depth = Depth(self.top, self.diff, self.stats, tuple(self.expected_users))
+        depth = Depth(self.top, self.diff, self.stats, self.networks, tuple(self.expected_users))
 
         def ask() -> Look:
             with Reader(where, seconds) as engine:

@@ -30,6 +30,7 @@ class DockerfileProbe(Probe):
     hadolint is asked as well where it is installed.
     """
 
+    rests: ClassVar[str] = "without hadolint"
     default_expect: ClassVar[tuple[str, ...]] = (
         "has_user",
         "!final_user_is_root",
@@ -82,13 +83,21 @@ expect: ['stages >= 2 && copy_from_stage >= 1', 'user_as_expected', '!final_user
         return f"Dockerfile {self.path}" + (f", target {self.target}" if self.target else "")
 
     async def measure(self, ctx: Context) -> Measurement:
-        text = await ctx.blocking(lambda: self._text(Tree(ctx.root)))
+        tree = Tree(ctx.root)
+        text = await ctx.blocking(lambda: self._text(tree))
         observed, notes = self._look(text)
-        if self.hadolint:
-            await self._lint(ctx, text, observed, notes)
+        # What hadolint says hangs on its version and on settings that lie elsewhere.
+        alone = not (self.hadolint and await self._lint(ctx, text, observed, notes))
         observed["findings"].sort(key=lambda one: one["line"])
         body = "\n".join(f"{one['file']}:{one['line']}: {one['rule']}" for one in observed["findings"])
-        return Measurement(observed, self.asks(), ctx.clip(body), truncated=len(body) > TEXT, notes=tuple(notes))
+        return Measurement(
+            observed,
+            self.asks(),
+            ctx.clip(body),
+            truncated=len(body) > TEXT,
+            notes=tuple(notes),
+            rests=tree.rests if alone else None,
+        )
 
     def _text(self, tree: Tree) -> str:
         data = tree.read(self.path)
@@ -111,14 +120,16 @@ expect: ['stages >= 2 && copy_from_stage >= 1', 'user_as_expected', '!final_user
         reading = Reading(file, self.path, final)
         return reading.look(self.expected_user), reading.notes
 
-    async def _lint(self, ctx: Context, text: str, observed: dict[str, Any], notes: list[str]) -> None:
+    async def _lint(self, ctx: Context, text: str, observed: dict[str, Any], notes: list[str]) -> bool:
+        """Whether hadolint was there to be asked."""
         from captain.systems.dockerfile.hadolint import lint
 
         said = await lint(text, ctx.root, ctx.environ, ctx.timeout * _SHARE)
         if isinstance(said, str):
             notes.append(said)
-            return
+            return "not installed" not in said
         levels = [level for _, level, _ in said.found]
         observed |= {"lint_errors": levels.count("error"), "lint_warnings": levels.count("warning")}
         for line, level, rule in said.found:
             observed["findings"].append({"file": self.path, "line": line, "rule": f"{rule} {level}"})
+        return True

@@ -109,6 +109,9 @@ class DocsProbe(Probe):
     How old a document is git says, by its last commit; of a shallow clone or a file git does not have that is left out.
     """
 
+    rests: ClassVar[str] = (
+        "with links: files or none, without must_mention by a program, and where no condition asks for the age"
+    )
     default_expect: ClassVar[tuple[str, ...]] = (
         "found > 0",
         "missing == 0",
@@ -185,7 +188,7 @@ warn: ['found > 0', 'size(headings_missing) == 0', 'size(dead_links) == 0', 'siz
         files, documents, observed = await ctx.blocking(lambda: self._found(tree))
         if not files:
             notes.append(f"no file matches {', '.join(safe(one, 80) for one in self.paths)}")
-            return Measurement(observed, self.asks(), notes=tuple(notes))
+            return Measurement(observed, self.asks(), notes=tuple(notes), rests=self._rests(tree))
         texts = [one for one in documents if is_text(one.path)]
         if texts:
             observed |= await ctx.blocking(lambda: self._read(tree, texts))
@@ -200,7 +203,22 @@ warn: ['found > 0', 'size(headings_missing) == 0', 'size(dead_links) == 0', 'siz
             for name in ("headings_missing", "dead_links", "dead_paths", "dead_commands", "not_mentioned")
             for one in observed.get(name, ())
         )
-        return Measurement(observed, self.asks(), ctx.clip(body), truncated=len(body) > TEXT, notes=tuple(notes))
+        return Measurement(
+            observed,
+            self.asks(),
+            ctx.clip(body),
+            truncated=len(body) > TEXT,
+            notes=tuple(notes),
+            rests=self._rests(tree),
+        )
+
+    def _rests(self, tree: Tree) -> tuple[str, ...] | None:
+        """The files that were looked at; None where others were asked too."""
+        told = isinstance(self.must_mention, From) and self.must_mention.source == "cmd"
+        return None if told or self.links == "all" else tree.rests
+
+    def aging(self) -> frozenset[str]:
+        return frozenset(("last_commit_age", *(() if self.newer_than else ("stale",))))
 
     def _found(self, tree: Tree) -> tuple[list[str], list[Document], dict[str, Any]]:
         by_pattern = [tree.matching([one]) for one in self.paths]

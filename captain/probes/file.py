@@ -26,6 +26,7 @@ class FileProbe(Probe):
     the folder of captain.yaml is never read into the record, only its size, age and digest.
     """
 
+    rests: ClassVar[str] = "where no condition asks for age or modified"
     default_expect: ClassVar[tuple[str, ...]] = ("exists",)
     errors: ClassVar[str] = (
         "unknown: cannot be read (a missing file is an answer); on_error decides (unknown): no answer in time"
@@ -62,7 +63,7 @@ expect: ['exists', 'text.contains("1.4.0")']"""
         found = await ctx.blocking(lambda: _look(ctx.root / self.path, self.path))
         asked = self.asks()
         if found is None:
-            return Measurement(observed={"exists": False}, asked=asked)
+            return Measurement(observed={"exists": False}, asked=asked, rests=self._rests)
         status, data = found
         observed: dict[str, Value] = {
             "exists": True,
@@ -93,7 +94,15 @@ expect: ['exists', 'text.contains("1.4.0")']"""
             body=None if body is None else ctx.clip(body),
             truncated=not whole or len(body or "") > TEXT,
             notes=tuple(notes),
+            rests=self._rests,
         )
+
+    @property
+    def _rests(self) -> tuple[str, ...]:
+        return (f"file {self.path}",)
+
+    def aging(self) -> frozenset[str]:
+        return frozenset(("age", "modified"))
 
 
 def _json(body: str, observed: dict[str, Value]) -> list[str]:

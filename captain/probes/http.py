@@ -24,7 +24,7 @@ from captain.systems.web.weight import weigh
 
 
 def _place(value: str) -> str:
-    if not PLACE.fullmatch(value):
+    if "${{" not in value and not PLACE.fullmatch(value):
         raise wrong("names no place in the answer; write json.version or headers.x-version")
     return value
 
@@ -134,6 +134,9 @@ expect: ['status == 200', 'json.status == "ok"', 'latency < duration("500ms")']"
         from captain.http import load
 
         load()
+
+    def of_commit(self) -> bool:
+        return self.version is not None
 
     def asks(self) -> str:
         return f"{self.method} {self.url}"

@@ -102,7 +102,7 @@ expect:
 
     @classmethod
     def prepare(cls) -> None:
-        from captain.systems.docker.reader import load
+        from captain.systems.docker_library import load
 
         load()
 

@@ -157,6 +157,7 @@ expect: ['new_groups == 0', 'json_ratio >= 0.95', 'secrets_found == 0']"""
         secrets_found: Annotated[int, "records with something that looks like a secret, or a declared one"]
         canary_found: Annotated[bool, "the canary's text is there (needs canary)"]
         canary: Annotated[datetime, "when it was written"]
+        canary_missing: Annotated[list[str], "required_fields that the canary's line lacks, where it is structured"]
 
     @model_validator(mode="after")
     def _whole(self) -> Self:
@@ -170,7 +171,7 @@ expect: ['new_groups == 0', 'json_ratio >= 0.95', 'secrets_found == 0']"""
 
     @classmethod
     def prepare(cls) -> None:
-        from captain.systems.docker.reader import load
+        from captain.systems.docker_library import load
 
         load()
 

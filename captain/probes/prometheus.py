@@ -16,7 +16,7 @@ from captain.measurement import Measurement, Value
 from captain.probes import TEXT, Context, Probe, probe
 from captain.safe import safe
 from captain.systems.metrics.prometheus import Answer, Endpoint, Prometheus
-from captain.systems.metrics.prometheus_query import At, Question, evaluate
+from captain.systems.metrics.prometheus_query import COVERED, At, Question, evaluate
 from captain.systems.metrics.prometheus_values import Malformed, Reduce
 from captain.systems.metrics.prometheus_watching import LATE, alerts_of, jobs_of, rules_of, targets_of
 from captain.systems.metrics.promql import reading
@@ -26,6 +26,7 @@ _MARGIN = 0.9
 """Share of the attempt's time Prometheus may take, so that its own error comes before the attempt's end."""
 _AT = re.compile(r"(now|deploy)(?:([+-])((?:0|[1-9][0-9]*)(?:ms|s|m|h|d)))?")
 _POINTS = 10_000
+_MINUTE = timedelta(minutes=1)
 _LABELS = 100
 _SHOWN = 5
 _BELONGS = {
@@ -84,6 +85,10 @@ class PrometheusProbe(Probe):
     is left off, since it is 0 with the product down too: write
     `(sum(rate(errors[5m])) or vector(0)) / sum(rate(all[5m]))`, or, where no series means none, `empty: zero`, which
     keeps it.
+
+    In a checklist with per: service, mode range can stand beside `soak: { for: 24h, coverage: 0.95 }`, with reduce: the
+    time since the newest deployment is asked about, and judged when it is over. A query of what need not be there
+    covers it only together with something that is: `sum(ALERTS{alertstate="firing"}) or 0 * count(up)`.
     """
 
     default_expect: ClassVar[tuple[str, ...]] = ("value > 0.0",)
@@ -183,10 +188,31 @@ expect: ['value < 0.01']"""
 
         load()
 
+    def over_window(self, span: timedelta) -> str | None:
+        if self.mode != "range":
+            return "it asks over a window only in mode range"
+        if given := [name for name in ("window", "at") if name in self.model_fields_set]:
+            return f"{' and '.join(given)} would have no effect: the time that is asked about is the soak's"
+        if self.reduce == "only":
+            return "its newest value alone says nothing of the time before: give reduce, such as min"
+        if self.empty == "zero":
+            return "empty: zero is 0 where nothing was measured too"
+        if span / self._between(span) > _POINTS:
+            return f"it takes at most {_POINTS:,} steps; make step longer"
+        return None
+
+    def _between(self, span: timedelta) -> timedelta:
+        """Time between two values of a timer's window: short enough that a gap of minutes is seen."""
+        usual = min(_MINUTE, timedelta(seconds=span.total_seconds() // 60))
+        return self.step or max(usual, span / _POINTS, timedelta(seconds=1))
+
     def asks(self) -> str:
+        return self._question(self.window)
+
+    def _question(self, window: timedelta) -> str:
         what = {
             "query": str(self.query),
-            "range": f"{self.query} over {self.window.total_seconds():g}s",
+            "range": f"{self.query} over {window.total_seconds():g}s",
             "targets": f"targets of {self.job}" if self.job else "targets",
         }.get(self.mode, self.mode)
         when = "" if self.at == "now" else f" at {self.at}"
@@ -219,11 +245,16 @@ expect: ['value < 0.01']"""
             notes.append("the certificate was not verified (verify: false)")
         return Measurement(
             observed={"mode": self.mode, "warnings": list(answer.warnings), **observed},
-            asked=self.asks(),
+            asked=self._asked(ctx),
             body=ctx.clip(answer.body),
             truncated=len(answer.body) > TEXT,
             notes=tuple(notes),
         )
+
+    def _asked(self, ctx: Context) -> str:
+        if ctx.window is None:
+            return self.asks()
+        return f"{self._question(ctx.window.end - ctx.window.start)}, until {ctx.window.end:%Y-%m-%d %H:%M:%S} UTC"
 
     def _sent(self) -> tuple[str, bool]:
         """The query as it is sent, and whether its fallback was left off."""
@@ -248,9 +279,11 @@ expect: ['value < 0.01']"""
         query, cut = self._sent()
         if cut:
             notes.append("asked without the `or vector(…)` at its end, which answers where nothing was measured")
-        question = Question(
-            query, self._when(ctx), self.window if ranged else None, self._step, self.reduce, self.empty == "zero"
-        )
+        at, window, step, covered = self._when(ctx), self.window if ranged else None, self._step, COVERED
+        if ctx.window is not None and ranged:
+            at, window, covered = At(ctx.window.end), ctx.window.end - ctx.window.start, ctx.window.coverage
+            step = self._between(window)
+        question = Question(query, at, window, step, self.reduce, self.empty == "zero", covered)
         found = await evaluate(client, question, notes)
         observed: Observed = {
             "value": found.value,

@@ -11,6 +11,7 @@ from captain.errors import ProbeError
 from captain.fields import StepName, Text, wrong
 from captain.measurement import Measurement, Value
 from captain.probes import Context, Kept, Probe, probe
+from captain.safe import safe
 
 _SLACK = timedelta(seconds=2)
 """An entry may be dated so far ahead of the clock; further ahead its age is unknown."""
@@ -77,9 +78,12 @@ expect: [ok, age <= days(90)]"""
         if ctx.records is None:
             raise ProbeError("captain's log is not at hand")
         kind: Kept = "gate" if self.gate is not None else self.sort
-        entry = await ctx.records.newest(kind, self.gate or self.step or "", self.environment or ctx.environment)
+        name, where = self.gate or self.step or "", self.environment or ctx.environment
+        entry = await ctx.records.newest(kind, name, where)
         if entry is None:
-            return Measurement({"found": False}, self.asks(), notes=("the log holds no such entry",))
+            what = "decision on" if self.gate is not None else f"{self.sort} of"
+            note = f"the log holds no {what} {safe(name, 130)} in {safe(where, 64)} yet"
+            return Measurement({"found": False}, self.asks(), notes=(note,))
         now = ctx.clock.now()
         notes: tuple[str, ...] = ()
         observed: dict[str, Value] = {

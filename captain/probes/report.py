@@ -203,7 +203,7 @@ max_age: 24h"""
         p95: Annotated[timedelta, "95 % of them were not slower"]
         p99: Annotated[timedelta, "99 % of them were not slower, where the report says it"]
         slowest: Annotated[timedelta, "the slowest request"]
-        thresholds_failed: Annotated[list[str], "k6: thresholds that were crossed"]
+        thresholds_failed: Annotated[list[str], "k6: thresholds that were crossed; left out where none was set"]
         max_size: Annotated[int, "size-limit: bytes of the largest bundle"]
         routes: Annotated[int, "next-stats: routes"]
         distinct_chunk_sets: Annotated[int, "next-stats: different sets of chunks that routes load first"]
@@ -236,6 +236,9 @@ max_age: 24h"""
 
         load()
 
+    def of_commit(self) -> bool:
+        return self.url is None
+
     def asks(self) -> str:
         return f"{self.format} report {self.where}"
 
@@ -265,7 +268,7 @@ max_age: 24h"""
         else:
             read = await ctx.blocking(lambda: reading.of_files(self.path or ""))
         if not read:
-            note = "no such file is there: has the job that writes it run?"
+            note = f"{safe(self.where, 200)}: there is no such file: has the job that writes it run?"
             return Measurement(observed={"found": False}, asked=self.asks(), notes=(note,))
         observed, notes, lines = await ctx.blocking(lambda: self._told(read, reading))
         shown = all(one.document.shown for one in read)

@@ -106,9 +106,12 @@ expect:
 
     @classmethod
     def prepare(cls) -> None:
-        from captain.systems.docker.reader import load
+        from captain.systems.docker_library import load
 
         load()
+
+    def of_commit(self) -> bool:
+        return True
 
     def asks(self) -> str:
         where = "ECS" if self.platform == "ecs" else self.host or "the swarm"

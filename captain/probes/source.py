@@ -84,6 +84,7 @@ class SourceProbe(Probe):
     leaves counts of 0 out. Findings name file, line and pattern, never the text.
     """
 
+    rests: ClassVar[str] = "without check: [syntax]"
     default_expect: ClassVar[tuple[str, ...]] = ("files > 0", "size(unmet) == 0")
     on_error: ClassVar[Literal["fail", "unknown"]] = "fail"
     timeout: ClassVar[timedelta] = timedelta(seconds=60)
@@ -152,10 +153,11 @@ expect: ['files > 0', 'per_pattern["verify_false"] == 0 && per_pattern["unauthor
             notes.append("it is no git work tree, so all files are meant")
         if files.elsewhere:
             notes.append(f"{files.elsewhere} submodules are not looked into")
+        rests = self._rests(files)
         found = await search(ctx.root, files, self._patterns(), ctx.environ, left())
         if not found.looked:
             notes.append(f"no text file matches {', '.join(safe(one, 80) for one in self.globs)}")
-            return Measurement({"files": 0}, self.asks(), notes=tuple(notes))
+            return Measurement({"files": 0}, self.asks(), notes=tuple(notes), rests=rests)
         whole = not found.unread_count
         if not whole:
             shown = ", ".join(safe(path, 80) for path in found.unread[:3])
@@ -167,7 +169,18 @@ expect: ['files > 0', 'per_pattern["verify_false"] == 0 && per_pattern["unauthor
         self._unmet(found.counts, whole, failed, observed)
         observed["findings"] = findings
         body = "\n".join(f"{one['file']}:{one['line']}: {one['id']}" for one in findings)
-        return Measurement(observed, self.asks(), ctx.clip(body), truncated=len(body) > TEXT, notes=tuple(notes))
+        return Measurement(
+            observed, self.asks(), ctx.clip(body), truncated=len(body) > TEXT, notes=tuple(notes), rests=rests
+        )
+
+    def _rests(self, files: Any) -> tuple[str, ...] | None:
+        from captain.systems.rests import Chosen, listing
+
+        if "syntax" in self.check:
+            # What a shell can read hangs on the shell.
+            return None
+        listed = listing(files.paths, files.executable)
+        return (Chosen(self.globs, self.exclude, self.tracked_only, listed).item,)
 
     def _patterns(self) -> dict[str, str]:
         from captain.systems.search.files import BUILT_IN

@@ -17,6 +17,7 @@ from captain.systems.ci.gitlab_pipelines import read_pipeline
 from captain.systems.ci.pipeline_counts import Wanted, counts
 from captain.systems.ci.pipelines import Pipeline, roots
 from captain.systems.patterns import finder
+from captain.systems.rests import below
 from captain.systems.tree_files import Tree, check_pattern
 
 
@@ -54,6 +55,7 @@ class WorkflowProbe(Probe):
     rule or filter by branch and path is taken to hold.
     """
 
+    rests: ClassVar[str] = "always"
     default_expect: ClassVar[tuple[str, ...]] = ("found > 0", "soft_failures == 0")
     on_error: ClassVar[Literal["fail", "unknown"]] = "fail"
     errors: ClassVar[str] = (
@@ -104,21 +106,34 @@ expect: ['found > 0', 'gating']"""
         return f"steps {' or '.join(meant) or '(all)'} of {', '.join(self.paths)}"
 
     async def measure(self, ctx: Context) -> Measurement:
-        tree = Tree(ctx.repo or ctx.root)
+        tree = Tree(top := ctx.repo or ctx.root)
         wanted = Wanted(finder(self.step) if self.step else None, self.uses, self.on, self.needs_of)
         observed, notes = await ctx.blocking(lambda: self._look(tree, wanted))
         findings = observed.get("findings")
         lines = [f"{one['file']}:{one['line']}: {one['rule']}" for one in findings or []]
         body = "\n".join(lines)
-        return Measurement(observed, self.asks(), ctx.clip(body), truncated=len(body) > TEXT, notes=tuple(notes))
+        return Measurement(
+            observed,
+            self.asks(),
+            ctx.clip(body),
+            truncated=len(body) > TEXT,
+            notes=tuple(notes),
+            rests=below(top, ctx.root, tree.rests),
+        )
 
     def _look(self, tree: Tree, wanted: Wanted) -> tuple[dict[str, Any], list[str]]:
         files = tree.matching(self.paths)
         if not files:
             return {"files": 0, "found": 0}, [f"no file matches {', '.join(safe(one, 80) for one in self.paths)}"]
         pipelines = [one for file in files if (one := _pipeline(tree, file)) is not None]
-        observed, notes = counts(pipelines, wanted)
-        return {"files": len(files), **observed}, notes
+        counted, notes = counts(pipelines, wanted)
+        observed: dict[str, Any] = {"files": len(files), **counted}
+        if not observed.get("found") and (self.step or self.uses):
+            what = f"uses {safe(self.uses, 80)}" if self.uses else "runs what is asked for"
+            notes.append(f"no step in {', '.join(safe(file, 80) for file in files[:3])} {what}")
+        soft = [one for one in observed.get("findings") or [] if not one["rule"].startswith("unpinned")]
+        notes += [f"{one['file']}:{one['line']}: {one['rule']}" for one in soft[:3]]
+        return observed, notes
 
 
 def _pipeline(tree: Tree, file: str) -> Pipeline | None:

@@ -3,7 +3,8 @@
 A run of kind `standing` walks a checklist with `per: service`. There is one for each service, environment and
 checklist; it has no version, phases, lock or order: every section is open as long as it stands. It is bound to the
 commit that HEAD names, and bound anew (`run.bound`) where HEAD or the work tree has changed: what was seen of the
-older commit is stale, and what was signed for it has lapsed. A gate's go in it is recorded and closes nothing. Its
+older commit is stale, and what was signed for it has lapsed. What was read of the same commit's files (`step.rests`)
+counts as long as they are found as they were (`run.looked`). A gate's go in it is recorded and closes nothing. Its
 state is `open` until somebody gives it up (`aborted`); it is never completed. Each headless check of it ends with
 `run.checked`, by which `run.trend` reads how it stood then.
 
@@ -23,6 +24,7 @@ from captain.events import Recorded
 from captain.measurement import Verdict
 from captain.release import Release
 from captain.run.facts import Attempt, Decision, Result, Rollback, SignOff, Trial, Waiver, release_of, worse
+from captain.run.resting import Looked, Rests, looked_of, with_rests
 
 __all__ = [
     "Attempt",
@@ -74,7 +76,8 @@ class Run:
     """By step, definition and verdict: the number of the newest result that said so."""
     authors: frozenset[str] | None = None
     """Who wrote what the release brings, in lower case; None where nobody can tell."""
-    withdrawn: frozenset[int] = frozenset()
+    withdrawn: Mapping[int, int] = field(default_factory=lambda: _NOTHING)
+    """Sign-offs and waivers that were taken back, by their numbers: the number of the entry that did it."""
     lapsed: frozenset[int] = frozenset()
     """Approvals that nothing brings back: the step failed where its approver saw better, the gate was opened again."""
     decisions: Mapping[str, Decision] = field(default_factory=lambda: _NOTHING)
@@ -91,6 +94,10 @@ class Run:
     """What was answered when it was opened, by the question's id."""
     bound: Recorded | None = None
     """When a standing run was bound last, to another commit or another state of its work tree."""
+    rests: Mapping[str, Rests] = field(default_factory=lambda: _NOTHING)
+    """What results rest on that count as long as their files are the same, by step id."""
+    looked: Looked | None = None
+    """The newest look at those files."""
     moved: Recorded | None = None
     """When it was bound to another commit than before."""
     end: Recorded | None = None
@@ -371,9 +378,11 @@ _STEPS: Mapping[str, Callable[[Run, Recorded], Run]] = {
     "checklist.changed": _changed,
     "step.intent": _trial,
     "step.result": _result,
+    "step.rests": lambda run, event: replace(run, rests=with_rests(run.rests, run.results, event)),
+    "run.looked": lambda run, event: replace(run, looked=looked_of(event)),
     "signoff": _signed,
     "waiver": lambda run, event: replace(run, waivers=(*run.waivers, Waiver(event))),
-    "signoff.withdraw": lambda run, event: replace(run, withdrawn=run.withdrawn | {event.data["of"]}),
+    "signoff.withdraw": lambda run, event: replace(run, withdrawn={**run.withdrawn, event.data["of"]: event.seq}),
     "gate.decision": _gate,
     "section.reopened": _reopened,
     "rollback.point": lambda run, event: replace(run, point=event),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from captain.events import Recorded
-from captain.run import Result, SignOff
+from captain.run import Result, SignOff, resting
 from captain.run.view import View, section_state
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def rebound(view: View, step: Step, result: Result) -> str | None:
         return f"measured before HEAD was {view.head[:12]}"
     if run.moved is not None and _older(result, run.moved):
         return f"measured before HEAD was {(run.release.commit or '?')[:12]}"
-    if run.bound is not None and _older(result, run.bound):
+    if run.bound is not None and _older(result, run.bound) and not resting.since(view, result, run.bound):
         return "measured while the work tree may have been another one"
     return None
 
@@ -56,7 +56,7 @@ def of_commit(step: Step, result: Result) -> bool:
     if not result.max_age_ms:
         return True
     probes = [getattr(ask, "probe", None) for ask in step.asks.values()]
-    if any(probe is None or not probe.network for probe in probes):
+    if any(probe is None or probe.of_commit() for probe in probes):
         return True
     asked = [str(getattr(ask, "params", "")) for ask in step.asks.values()]
     return any("release" in text for text in (*asked, *step.expect, *step.warn))

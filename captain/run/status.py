@@ -7,10 +7,11 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Literal
 
 from captain.measurement import SAFETIES, Verdict
-from captain.run import Attempt, Result, SignOff, Trial, Waiver, countersigning
+from captain.run import Attempt, Result, SignOff, Trial, Waiver, countersigning, resting, soaking
 from captain.run.facts import named, worse
 from captain.run.signing import asked_for, fits, may_excuse, may_reject, may_sign, missing, signed, stands
 from captain.run.since import anew, overtaken, rebound, signed_too_early
+from captain.run.summing import summed_before
 from captain.run.view import View, section_state
 
 if TYPE_CHECKING:
@@ -118,7 +119,8 @@ def _measured(view: View, step: Step) -> Status:
         state: State = "measuring" if step.id in view.asking else "todo"
         return Status(state, Verdict.UNKNOWN, "not measured yet")
     age = max(view.now - result.at, timedelta(0))
-    found = Status("measured", result.verdict, result.message, result, age=age)
+    message = soaking.counting(view, step, result) if step.soak is not None else result.message
+    found = Status("measured", result.verdict, message, result, age=age)
     if step.id in view.asking:
         return _asked_again(found, result)
     why = stale_because(view, step, result)
@@ -160,13 +162,17 @@ def stale_because(view: View, step: Step, result: Result, depth: int = 0) -> str
         return None
     if why := overtaken(view, at[0], result):
         return why
-    if why := rebound(view, step, result):
+    if why := soaking.ended(view, step, result) if step.soak is not None else rebound(view, step, result):
         return why
     if result.max_age_ms and result.at > view.now + CLOCK_SLACK:
         return "measured at a time that the clock has not reached"
-    if 0 < result.max_age_ms < (view.now - result.at) / timedelta(milliseconds=1):
+    if resting.changed(view, result):
+        return "what it read may have changed since"
+    if 0 < result.max_age_ms < (view.now - resting.seen_at(view, result)) / timedelta(milliseconds=1):
         return TOO_OLD
-    if at[0].phase in ("pre", None) and result.seq < view.deployed and live(step):
+    if why := summed_before(view, step, result):
+        return why
+    if at[0].phase in ("pre", None) and result.seq < view.deployed and live(step) and step.soak is None:
         return "measured before another run changed this environment"
     return _stands_for_older(view, step, result, depth) if depth < MAX_ALIASES else None
 
@@ -284,9 +290,10 @@ def _signed(view: View, step: Step, found: Status) -> Status:
             message = "approved by " + ", ".join(one.by for one in approvals)
         else:
             state = "lapsed" if lapsed and not valid else "waiting"
-            message = _early(view, step, lapsed) + f"waits for {roles(waits)}"
+            message = _early(view, step, lapsed) + f"waits for {roles(waits)}: {step.manual}"
     elif waits and found.verdict.good and found.state == "measured":
         state = "lapsed" if lapsed and not valid else "waiting"
+        message = f"waits for {roles(waits)}; {message}"
     return replace(
         found,
         state=state,

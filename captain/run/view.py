@@ -8,6 +8,8 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from captain.run import Run, SignOff
+from captain.run.deployed import Deployment
+from captain.run.resting import Looked
 
 if TYPE_CHECKING:
     from captain.checklist import Section, Step, Target
@@ -40,6 +42,10 @@ class View:
     """Whether the files' commands were not accepted yet."""
     deployed: int = 0
     """Number of the newest entry by which another run changed this environment; 0 for none."""
+    deployments: Mapping[str, Deployment] = field(default_factory=dict)
+    """By environment: what is there since when, of those that timer steps of this checklist wait for."""
+    looked: Looked | None = None
+    """This captain's own look at the files that results rest on, where it could not be recorded."""
     head: str | None = None
     """The commit that HEAD names now, where somebody looked; a standing run is held against it."""
     carried: tuple[SignOff, ...] = ()

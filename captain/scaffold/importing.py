@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 
 from captain.fields import ID_PATTERN
 from captain.scaffold.catalogue import items, known
+from captain.scaffold.deployment import STEP
 from captain.scaffold.markdown import Listing, Part, Told
 from captain.scaffold.quoting import scalar, words
 from captain.scaffold.sheets import Group, Line
 
 _ORDER = ("pre", "deploy", "post")
-_STEP = re.compile(r"(?m)^      - id: (?P<id>\S+)\n        title: (?P<title>.+)\n(?P<rest>(?:        .*\n?)+)")
 _AFFECTS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("circuit breaker", ("sec.tls-external", "add.cb.providers")),
     ("worker health", ("mon.tasks", "add.worker.docker-health")),
@@ -115,7 +115,7 @@ def _line(
         return Line(names.take(f"gap.{number}", "gap"), line.text, question=question, help=told, affects=affects)
     if part.role == "advice":
         question = "Give the record that this was done, and for which release."
-        return Line(names.take(f"rec.{number}", "rec"), line.text, question=question, help=told)
+        return Line(names.take(f"rec.{number}", "rec"), line.text, question=question, help=told, advice=True)
     question = "Show what proves this: a page, a log or a measurement."
     return Line(names.take(line.text, "step"), line.text, question=question, help=told)
 
@@ -123,7 +123,7 @@ def _line(
 def _deploy(parts: list[Part], claim: _Claim, found: Imported, deploy_text: str) -> None:
     """Lines of a deployment keep captain's own steps where they have the same title."""
     names = _Names()
-    shipped = {_plain(match["title"]): match for match in _STEP.finditer(deploy_text)}
+    shipped = {_plain(match["title"]): match for match in STEP.finditer(deploy_text)}
     chosen = {match["id"] for part in parts for line in part.lines if (match := shipped.get(_plain(line.text)))}
     for part in parts:
         group = Group("", part.title, phase=part.role)
@@ -136,8 +136,13 @@ def _deploy(parts: list[Part], claim: _Claim, found: Imported, deploy_text: str)
                 continue
             found.known += 1
             rows = [row[8:] for row in match["rest"].rstrip("\n").split("\n")]
-            own = tuple(row for row in rows if not (row.startswith("needs:") and not _needed(row) <= chosen))
-            group.lines.append(Line(names.take(match["id"], "step"), line.text, help=told, own=own))
+            said = [row.removeprefix("help: ") for row in rows if row.startswith("help: ")]
+            own = tuple(
+                row
+                for row in rows
+                if not row.startswith("help: ") and not (row.startswith("needs:") and not _needed(row) <= chosen)
+            )
+            group.lines.append(Line(names.take(match["id"], "step"), line.text, help=[*told, *said], own=own))
         found.deploy.append(group)
     for group in found.deploy:
         group.id = names.take({"deploy": "deploy"}.get(group.phase or "", group.phase or "section"), "section")

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 from captain.probes import probes
 from captain.scaffold.catalogue import Item
-from captain.scaffold.offers import Offer, variable
+from captain.scaffold.offer import Offer
+from captain.scaffold.offers import variable
 from captain.scaffold.survey import Survey
 
 _KINDS = {

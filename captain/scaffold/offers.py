@@ -8,18 +8,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from importlib.util import find_spec
 
-from pydantic import ValidationError
-
-from captain.probes import probes
+from captain.scaffold.code_offers import code_offers
+from captain.scaffold.offer import Offer, one
 from captain.scaffold.quoting import Plain
 from captain.scaffold.survey import Survey
 
-_TEXTS = re.compile(r"\"(?:[^\"\\]|\\.)*\"|'(?:[^'\\]|\\.)*'")
-_NUMBER = re.compile(r"\d+(?:\.\d+)?")
-_WORDS = frozenset(("true", "false", "null", "in", "params"))
+__all__ = ["Offer", "offers", "one", "variable"]
 
 
 def _commands(*names: str) -> str:
@@ -43,66 +40,11 @@ _BUNDLES = _commands("size-limit", "bundlewatch", "bundlesize", "npm run size")
 _CHECKS = "(?:makemigrations|migrate|alembic)[^#]* (?:--check|check)"
 
 
-@dataclass(frozen=True, slots=True)
-class Offer:
-    """What a step would ask."""
-
-    why: str
-    """What was found that makes it possible."""
-    asks: Mapping[str, tuple[str, Mapping[str, Plain]]]
-    """Kind and parameters by name; a single probe stands under ""."""
-    expect: tuple[str, ...]
-    params: Mapping[str, str] | None = None
-    """Thresholds, as CEL."""
-    warn: tuple[str, ...] = ()
-
-    def titled(self, own: str, title: str) -> Offer | None:
-        """The offer for a title with other numbers than the item's own: its thresholds, where it has as many.
-
-        None where a number is asked for that it could not hold to.
-        """
-        asked, usual = _NUMBER.findall(title), _NUMBER.findall(own)
-        if asked == usual:
-            return self
-        if not self.params or len(asked) != len(self.params):
-            return None
-        return replace(self, params=dict(zip(self.params, asked, strict=True)))
-
-    @property
-    def ready(self) -> bool:
-        """Whether this captain has the kinds, and they take and observe what is written."""
-        return all(self._fits(name, kind, params) for name, (kind, params) in self.asks.items())
-
-    @property
-    def kinds(self) -> tuple[str, ...]:
-        return tuple(dict.fromkeys(kind for kind, _ in self.asks.values()))
-
-    def _fits(self, name: str, kind: str, params: Mapping[str, Plain]) -> bool:
-        cls = probes.find(kind)
-        if cls is None:
-            return False
-        try:
-            cls.model_validate(params)
-        except ValidationError:
-            return False
-        return self._named(name) <= {*cls.Observes.__annotations__}
-
-    def _named(self, name: str) -> set[str]:
-        text = _TEXTS.sub("", " ".join((*self.expect, *self.warn)))
-        if name:
-            return set(re.findall(rf"\b{name}\.([a-z_]\w*)", text))
-        return set(re.findall(r"(?<![\w.])[a-z_]\w*\b(?!\()", text)) - _WORDS
-
-
-def one(why: str, kind: str, params: Mapping[str, Plain], *expect: str) -> Offer:
-    """An offer of a single probe."""
-    return Offer(why, {"": (kind, params)}, expect)
-
-
 def offers(found: Survey) -> dict[str, list[Offer]]:
     """By item, the best offer first. The first that is ready is written."""
     made: dict[str, list[Offer]] = {}
-    for source in (_containers, _composes, _images, _ignores, _pipelines, _databases, _addresses, _pages):
+    sources = (_containers, _logs, _composes, _images, _ignores, _pipelines, _databases, _addresses, code_offers)
+    for source in sources:
         for item, offer in source(found):
             made.setdefault(item, []).append(offer)
     return made
@@ -132,8 +74,33 @@ def _containers(found: Survey) -> Iterator[tuple[str, Offer]]:
         mounted = ("missing_mounts == 0", "anonymous_volumes == 0", "docker_sock_mounts == 0")
         yield "infra.volumes", live({"require_mounts": kept}, *mounted)
     yield "log.rotation", live({}, "log_unbounded == 0")
+    restarted = live({}, "no_restart_policy == 0", "restarting == 0", "restart_count_max <= 3")
+    yield "infra.auto-restart", replace(restarted, half=_CRASH)
+    built = [name for name, service in found.services.items() if service.builds and name in found.images]
+    if built:
+        written = live({"services": built, "diff": True}, "writable_changes == 0")
+        yield "scal.stateless", replace(written, half="that sessions lie outside of the instances too")
+    if {"backend", "frontend"} <= {*built}:
+        refs: dict[str, tuple[str, Mapping[str, Plain]]] = {
+            name: ("image", {"ref": found.images[name]}) for name in ("backend", "frontend")
+        }
+        small = tuple(f"{name}.size < params.{name} * MB" for name in refs)
+        yield "perf.image-size", Offer(why, refs, small, params={"backend": "500", "frontend": "200"})
     tried = ("no_healthcheck == 0", "health_retries_min >= params.attempts")
     yield "ci.health-retries", replace(live({}, *tried), params={"attempts": "3"})
+
+
+_CRASH = "a crash on staging from which it came back"
+
+
+def _logs(found: Survey) -> Iterator[tuple[str, Offer]]:
+    built = [name for name, service in found.services.items() if service.builds and name in found.images]
+    if not built:
+        return
+    why = f"{', '.join(built)} of {found.project} run"
+    asks: Mapping[str, Plain] = {"source": "docker", "project": found.project, "services": built, "since": "24h"}
+    yield "log.structured", one(why, "logs", asks, "json_ratio >= 0.95", "size(fields_missing) == 0")
+    yield "log.levels", one(why, "logs", asks, "level_known_ratio >= 0.95", "debug_lines == 0")
 
 
 def _composes(found: Survey) -> Iterator[tuple[str, Offer]]:
@@ -151,6 +118,17 @@ def _composes(found: Survey) -> Iterator[tuple[str, Offer]]:
 
     yield "infra.limits", static("services > 0", "no_limits == 0")
     yield "infra.health", static("services > 0", "no_healthcheck == 0")
+    yield "infra.auto-restart", replace(static("services > 0", "no_restart == 0"), half=_CRASH)
+    kept = static("services > 0", "anonymous_volumes == 0", "sock_mounts == 0", "host_mounts == 0")
+    yield "infra.volumes", replace(kept, half="that everything that must outlive a container lies on a named volume")
+    if built := [name for name, service in found.services.items() if service.builds]:
+        several = one(
+            ", ".join(found.compose),
+            "compose",
+            {"files": list(found.compose), "scalable": built},
+            *("services > 0", "fixed_container_names == 0", "fixed_host_ports == 0"),
+        )
+        yield "scal.horizontal", replace(several, half="two instances side by side, and how one of them was ended")
     if data:
         yield "infra.network", static("services > 0", "published_data_ports == 0", "host_network == 0")
     yield "log.rotation", static("services > 0", "log_unbounded == 0")
@@ -172,14 +150,28 @@ def _images(found: Survey) -> Iterator[tuple[str, Offer]]:
     named = dict(zip(_names(found.dockerfiles), found.dockerfiles, strict=True))
     why = ", ".join(found.dockerfiles)
 
-    def each(expect: str) -> Offer:
+    def each(*expect: str) -> Offer:
         asks: dict[str, tuple[str, Mapping[str, Plain]]] = {
-            name: ("dockerfile", {"path": path}) for name, path in named.items()
+            name: ("dockerfile", {"path": path, "hadolint": False}) for name, path in named.items()
         }
-        return Offer(why, asks, tuple(expect.replace("IT.", f"{name}.") for name in named))
+        return Offer(why, asks, tuple(one.replace("IT.", f"{name}.") for name in named for one in expect))
 
     yield "infra.non-root", each("!IT.final_user_is_root")
-    yield "sec.multi-stage", each("IT.stages >= 2 && IT.copy_from_stage >= 1")
+    yield "sec.multi-stage", each("IT.stages >= 2", "IT.copy_from_stage >= 1")
+    clean = each("IT.secrets == 0", "!IT.copies_dotenv")
+    yield "sec.image-secrets", replace(clean, half="a scan of every layer of the images that were built of them")
+    users = {name: user for name in named if (user := _USERS.get(name.removeprefix("of_")))}
+    if users.keys() == named.keys():
+        asks: dict[str, tuple[str, Mapping[str, Plain]]] = {
+            name: ("dockerfile", {"path": path, "expected_user": users[name], "hadolint": False})
+            for name, path in named.items()
+        }
+        meant = tuple(f"{name}.{each}" for name in named for each in ("user_as_expected", "has_user"))
+        yield "sec.named-users", Offer(why, asks, (*meant, *(f"!{name}.final_user_is_root" for name in named)))
+
+
+_USERS = {"frontend": "nextjs", "backend": "appuser"}
+"""Whom the item names."""
 
 
 def _names(paths: tuple[str, ...]) -> list[str]:
@@ -195,7 +187,7 @@ def _names(paths: tuple[str, ...]) -> list[str]:
 
 def _ignores(found: Survey) -> Iterator[tuple[str, Offer]]:
     kept_out = ("has_file", "uncovered_count == 0", "present_uncovered_count == 0", "tracked_count == 0")
-    plain = one(".gitignore", "ignore", {"mode": "git"}, *kept_out, "history_count == 0")
+    plain = one("git", "ignore", {"mode": "git"}, *kept_out, "history_count == 0")
     # What was tracked once may be a secret that was replaced since: that is for people to say.
     yield "sec.gitignore-env", replace(plain, warn=kept_out)
     contexts = _contexts(found)
@@ -205,7 +197,7 @@ def _ignores(found: Survey) -> Iterator[tuple[str, Offer]]:
             for name, path in zip(_names(tuple(f"{path}/." for path in contexts)), contexts, strict=True)
         }
         covered = ("has_file", "present_uncovered_count == 0", "uncovered_count == 0")
-        expect = tuple(" && ".join(f"{name}.{each}" for each in covered) for name in asks)
+        expect = tuple(f"{name}.{each}" for name in asks for each in covered)
         yield "sec.dockerignore", Offer(", ".join(found.dockerfiles), asks, expect)
 
 
@@ -236,13 +228,25 @@ def _pipelines(found: Survey) -> Iterator[tuple[str, Offer]]:
     }
     if audited:
         # A scan of one language says nothing of the other's packages.
-        scans = Offer(why, audited, tuple(f"{one}.found > 0 && {one}.gating" for one in audited))
+        scans = Offer(why, audited, tuple(f"{one}.{each}" for one in audited for each in ("found > 0", "gating")))
         yield "sec.dep-scan", scans
         yield "add.sec.dep-vuln", scans
     scanner: Mapping[str, Plain] = {"uses": "aquasecurity/trivy-action"}
     yield "sec.trivy-ci", one(why, "workflow", scanner, "found > 0", "gating", "exit_code_set")
     yield "add.sec.docker-scan", one(why, "workflow", scanner, "found > 0", "gating", "exit_code_set")
     yield "perf.bundle-ci", step(_BUNDLES, {}, "gating")
+    token = "GITHUB_TOKEN"
+    if found.forge == "github" and found.repository and found.uptime and token in found.set_variables:
+        looks: Mapping[str, Plain] = {
+            "provider": "github",
+            "repo": found.repository,
+            "token_env": token,
+            "mode": "workflow",
+            "workflow": found.uptime,
+            "event": "schedule",
+        }
+        well = ('workflow_state == "active"', 'newest_age <= duration("1h")', 'last_conclusion == "success"')
+        yield "mon.uptime", one(f"{found.uptime}, {token} is set", "ci", looks, *well)
     deploy = next((job for job in found.jobs if "deploy" in job.lower()), None)
     if deploy is not None:
         before: Mapping[str, Plain] = {"needs_of": deploy}
@@ -289,20 +293,3 @@ def _addresses(found: Survey) -> Iterator[tuple[str, Offer]]:
         tracked = "endpoint_labels >= 3 && max_cardinality <= 500 && raw_ids == 0"
         yield "mon.per-endpoint", one(why, "metrics", url, tracked)
         yield "mon.histograms", one(why, "metrics", url, "histogram_families >= 1 && min_finite_buckets >= 5")
-
-
-_HEADINGS: Mapping[str, tuple[str, ...]] = {
-    "doc.deploy": ("deploy|release",),
-    "doc.rollback": ("roll ?back|way back|revert",),
-    "doc.trouble": ("troubleshoot|problem|symptom",),
-    "dr.runbook": ("restor|recover",),
-    "dr.incident": ("on.?call|escalat|contact",),
-}
-
-
-def _pages(found: Survey) -> Iterator[tuple[str, Offer]]:
-    for item, path in found.docs.items():
-        headings = _HEADINGS.get(item, ())
-        asks: dict[str, Plain] = {"paths": [path], **({"headings": list(headings)} if headings else {})}
-        more = ("size(headings_missing) == 0",) if headings else ()
-        yield item, one(path, "docs", asks, "found >= 1", *more)

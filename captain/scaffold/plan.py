@@ -6,14 +6,13 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from captain.scaffold.deployment import deployment
 from captain.scaffold.importing import imported
 from captain.scaffold.markdown import read_markdown
-from captain.scaffold.offers import one
-from captain.scaffold.quoting import Plain, flow, words
+from captain.scaffold.quoting import words
 from captain.scaffold.sheets import Group, Sheet, review, write_sheet
 from captain.scaffold.survey import Survey
 
-_TESTS = re.compile(r"(?m)^        manual: Open the CI run .*\n        sign_off: .*\n")
 _DEFAULTS = re.compile(r"(?m)^defaults: .*$")
 
 
@@ -24,6 +23,7 @@ class Files:
     sheets: Mapping[str, str]
     """Texts of checklists by path."""
     measured: int = 0
+    both: int = 0
     asked: int = 0
     secrets: list[str] = field(default_factory=list)
     """Names that probes of them need."""
@@ -31,21 +31,6 @@ class Files:
     """What an imported file held."""
     doubts: list[str] = field(default_factory=list)
     """Where it contradicts itself."""
-
-
-def deployment(shipped: str, found: Survey, repository: str | None) -> tuple[str, list[str]]:
-    """The shipped checklist, with CI asked where there is a token for it, and the secrets it then needs."""
-    token = "GITHUB_TOKEN"
-    if repository is None or found.forge != "github" or token not in found.set_variables:
-        return shipped, []
-    asks: Mapping[str, Plain] = {"provider": "github", "repo": repository, "token_env": token}
-    counts = ("total > 0", "failed_count == 0", "pending_count == 0", "missing_count == 0")
-    offer = one("CI", "ci", asks, *counts)
-    if not offer.ready:
-        return shipped, []
-    rows = f"        ci: {flow(asks)}\n        expect: {flow(list(counts))}\n"
-    text, changed = _TESTS.subn(lambda _: rows, shipped, count=1)
-    return text, [token] if changed else []
 
 
 def planned(
@@ -58,6 +43,7 @@ def planned(
     nothing is written then. Raises UsageError for a source that is no checklist.
     """
     deploy, secrets = deployment(shipped, found, repository)
+    found.repository = repository
     if source is not None:
         files = _imported(found, deploy, source, beside)
         asked = any("token_env: 'GITHUB_TOKEN'" in text for text in files.sheets.values())
@@ -104,4 +90,5 @@ def _imported(found: Survey, deploy: str, source: tuple[str, bytes], beside: str
 def _files(before: Mapping[str, str], sheets: list[Sheet], texts: Mapping[str, str]) -> Files:
     secrets = list(dict.fromkeys(name for sheet in sheets for name in sheet.secrets))
     measured = sum(len(sheet.measured) for sheet in sheets)
-    return Files({**before, **texts}, measured, sum(len(sheet.asked) for sheet in sheets), secrets)
+    both, asked = (sum(map(len, counted)) for counted in ([s.both for s in sheets], [s.asked for s in sheets]))
+    return Files({**before, **texts}, measured, both, asked, secrets)

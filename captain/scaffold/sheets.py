@@ -9,7 +9,8 @@ from captain.checklist.lists import Section
 from captain.checklist.steps import Step
 from captain.scaffold.catalogue import SECTIONS, Item, items
 from captain.scaffold.lacking import lacking
-from captain.scaffold.offers import Offer, offers
+from captain.scaffold.offer import Offer
+from captain.scaffold.offers import offers
 from captain.scaffold.quoting import flow, scalar, words
 from captain.scaffold.survey import Survey
 
@@ -28,6 +29,8 @@ class Line:
     help: list[str] = field(default_factory=list)
     affects: tuple[str, ...] = ()
     """Steps that are only half done while this one is open."""
+    advice: bool = False
+    """Whether it is recommended only: open, it stands in nobody's way."""
     own: tuple[str, ...] = ()
     """Lines of YAML that ask and judge, where somebody else wrote them."""
 
@@ -50,6 +53,8 @@ class Sheet:
     text: str
     measured: list[str] = field(default_factory=list)
     """Ids of the steps that captain measures."""
+    both: list[str] = field(default_factory=list)
+    """Ids of those that captain measures in part and people sign."""
     asked: list[str] = field(default_factory=list)
     """Ids of those that people answer."""
     secrets: list[str] = field(default_factory=list)
@@ -99,7 +104,7 @@ def _step(line: Line, found: Survey, made: Mapping[str, Sequence[Offer]], sheet:
     ready = next((offer for offer in fitting if offer is not None and offer.ready), None)
     told = list(line.help)
     body: list[str] = []
-    severity = "warning" if line.item is not None and not line.item.blocker else None
+    severity = "warning" if line.advice or (line.item is not None and not line.item.blocker) else None
     if line.own:
         body = list(line.own)
     elif line.alias is not None:
@@ -108,15 +113,22 @@ def _step(line: Line, found: Survey, made: Mapping[str, Sequence[Offer]], sheet:
         told.insert(0, f"Found: {ready.why}.")
         sheet.secrets += _secrets(ready, sheet.secrets)
         body = _asked(ready)
+        if ready.half:
+            told.append(f"Signed as well: {ready.half}.")
+            body.append(f"sign_off: {{ evidence: required, valid_for: {line.item.valid if line.item else '90d'} }}")
     else:
         question = line.question or (line.item.question if line.item is not None else "")
         if line.item is not None:
             told.append(lacking(line.item, found, offered))
         valid = line.item.valid if line.item is not None else "90d"
         body = [f"manual: {scalar(words(question))}", f"sign_off: {{ evidence: required, valid_for: {valid} }}"]
-    by_people = any(row.startswith("manual:") for row in body)
-    measured = line.alias in sheet.measured if line.alias is not None else not by_people
-    (sheet.measured if measured else sheet.asked).append(line.id)
+    of = line.alias or line.id
+    if any(row.startswith("manual:") for row in body) or of in sheet.asked or (line.alias and not _known(of, sheet)):
+        sheet.asked.append(line.id)
+    elif of in sheet.both or (line.alias is None and ready is not None and ready.half):
+        sheet.both.append(line.id)
+    else:
+        sheet.measured.append(line.id)
     rows = [f"id: {scalar(line.id)}", f"title: {scalar(words(line.title))}"]
     if line.affects and "affects" in Step.model_fields:
         rows.append(f"affects: {flow(list(line.affects))}")
@@ -128,6 +140,10 @@ def _step(line: Line, found: Survey, made: Mapping[str, Sequence[Offer]], sheet:
         rows.append(f"severity: {severity}")
     rows += body
     return [f"      {'- ' if at == 0 else '  '}{row}" for at, row in enumerate(rows)]
+
+
+def _known(id: str, sheet: Sheet) -> bool:
+    return id in sheet.measured or id in sheet.both
 
 
 def _asked(offer: Offer) -> list[str]:

@@ -52,6 +52,8 @@ class Survey:
     services: dict[str, Composed] = field(default_factory=dict)
     containers: tuple[str, ...] = ()
     """Names of the running ones that Compose started from here."""
+    images: dict[str, str] = field(default_factory=dict)
+    """What they run, by the service."""
     pipelines: tuple[str, ...] = ()
     forge: str = ""
     """github or gitlab, by its files of CI."""
@@ -66,6 +68,16 @@ class Survey:
     """Names of variables that settings and Compose files read."""
     set_variables: frozenset[str] = frozenset()
     """Those that are set where `init` was started."""
+    settings: tuple[str, ...] = ()
+    """Django's settings files."""
+    reuses: str | None = None
+    """The one that says how long connections are kept."""
+    dumps: tuple[str, ...] = ()
+    """Scripts that back something up, by their names."""
+    uptime: str | None = None
+    """The workflow that looks at the service by the clock."""
+    repository: str | None = None
+    """OWNER/NAME on the forge."""
     queue: str = ""
     metrics: bool = False
     languages: tuple[str, ...] = ()
@@ -99,7 +111,11 @@ def survey(root: Path, environ: Mapping[str, str], containers: Containers | None
     _images(folder, found, root)
     _pipelines(folder, found)
     _frameworks(folder, found, needed)
+    _migrations(folder, found)
     _stores(found, needed)
+    found.dumps = tuple(folder.like("*backup*.sh", "*dump*.sh")[:10])
+    if found.dumps:
+        found.found("backups", f"{len(found.dumps)} script{'s' * (len(found.dumps) > 1)}", ", ".join(found.dumps[:5]))
     _docs(folder, found)
     _health(folder, found)
     wanted = {*found.variables, "DATABASE_URL", "REDIS_URL", "GITHUB_TOKEN"}
@@ -176,7 +192,10 @@ def _pipelines(folder: Folder, found: Survey) -> None:
             read.append(path)
             listed = root.get("jobs") if github else root
             jobs |= dict.fromkeys(name for name in (listed.mapping if listed is not None else {}) if fit(name))
-            found.scheduled = found.scheduled or root.get("on", "schedule") is not None
+            if root.get("on", "schedule") is not None:
+                found.scheduled = True
+                if re.search("uptime|health|monitor", PurePosixPath(path).name.lower()):
+                    found.uptime = PurePosixPath(path).name
     if not read:
         return
     found.pipelines, found.jobs = tuple(dict.fromkeys(read)), tuple(jobs)
@@ -207,6 +226,11 @@ def _frameworks(folder: Folder, found: Survey, needed: Mapping[str, str]) -> Non
         if ".env." in path:
             names = re.findall(r"(?m)^(?:export\s+)?([A-Z][A-Z0-9_]*)=", text)
         found.variables.update(names)
+        if found.django is not None and path.endswith(".py"):
+            found.settings += (path,)
+            if found.reuses is None and re.search(r"(?i)conn_max_age", text):
+                found.reuses = path
+                found.found("settings", "CONN_MAX_AGE: connections are kept", path)
         engine = _ENGINE.search(text)
         if engine and not found.database:
             word = engine[1] or engine[2]
@@ -218,6 +242,13 @@ def _frameworks(folder: Folder, found: Survey, needed: Mapping[str, str]) -> Non
             found.metrics = True
             found.found("metrics", name.removeprefix("npm:"), needed[name])
             break
+
+
+def _migrations(folder: Folder, found: Survey) -> None:
+    at = [path for path in folder.like("migrations/*.py", "versions/*.py") if not path.endswith("/__init__.py")]
+    if at and (found.django is not None or found.alembic is not None):
+        where = sorted({str(PurePosixPath(path).parent) for path in at})
+        found.found("schema", f"{len(at)} migration{'s' * (len(at) > 1)}", ", ".join(where[:5]))
 
 
 def _stores(found: Survey, needed: Mapping[str, str]) -> None:
@@ -261,7 +292,7 @@ def _docs(folder: Folder, found: Survey) -> None:
             found.docs[item] = at[0]
     if found.docs:
         pages = sorted({*found.docs.values()})
-        found.found("docs", f"{len(pages)} pages", ", ".join(pages[:5]))
+        found.found("docs", f"{len(pages)} page{'s' * (len(pages) > 1)}", ", ".join(pages[:5]))
 
 
 def _health(folder: Folder, found: Survey) -> None:
@@ -297,6 +328,7 @@ def _running(found: Survey, root: Path, containers: Containers) -> None:
     found.project = _label(own[0], "project") or found.project
     own = [one for one in own if _label(one, "project") == found.project]
     found.containers = tuple(sorted(str((one.get("Names") or ["?"])[0]).removeprefix("/") for one in own))
+    found.images = {name: str(one.get("Image") or "") for one in own if (name := _label(one, "service"))}
     found.found("running", ", ".join(found.containers), f"the engine, project {found.project}")
 
 

@@ -7,7 +7,7 @@ mean of the rounded categories. The gate is another matter than the number: one 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from math import floor
@@ -254,10 +254,14 @@ def statuses(view: View) -> dict[str, Status]:
     return {step.id: status(view, step) for _, step in view.target.checklist.steps()}
 
 
-def score(view: View, found: Mapping[str, Status] | None = None) -> Score:
-    """The score of a run as it stands now; `found` are the view's `statuses`, where they are at hand."""
-    found = statuses(view) if found is None else found
-    gaps = {step.id: step for _, step in view.target.checklist.steps() if step.affects}
+def score(view: View, without: Collection[str] = (), *, known: Mapping[str, Status] | None = None) -> Score:
+    """The score of a run as it stands now, as if the steps `without` were not there: they ask for it themselves.
+
+    `known` are the view's `statuses`, where they are at hand.
+    """
+    steps = [step for _, step in view.target.checklist.steps() if step.id not in without]
+    found = {step.id: status(view, step) for step in steps} if known is None else known
+    gaps = {step.id: step for step in steps if step.affects}
     open_gaps = {name for name in gaps if _credit(found[name]) not in ("full", "excused")}
     touched: dict[str, list[str]] = {}
     for name in sorted(open_gaps):
@@ -266,7 +270,9 @@ def score(view: View, found: Mapping[str, Status] | None = None) -> Score:
 
     def items(section: Section) -> tuple[Item, ...]:
         return tuple(
-            _item(step, found[step.id], touched.get(step.id, ())) for step in section.steps if step.id not in gaps
+            _item(step, found[step.id], touched.get(step.id, ()))
+            for step in section.steps
+            if step.id in found and step.id not in gaps
         )
 
     categories = [Category(one.id, one.title, items(one)) for one in view.target.checklist.sections]

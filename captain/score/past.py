@@ -73,6 +73,7 @@ def _then(event: Recorded, run: Run, view: View, changed: Mapping[str, int]) -> 
         asking=frozenset(),
         stopped=None,
         head=None,
+        looked=None,
         deployed=view.deployed if view.deployed < event.seq else 0,
         carried=tuple(one for one in view.carried if one.seq < event.seq),
     )

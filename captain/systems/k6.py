@@ -39,7 +39,7 @@ def facts(
     checks = values(_metric(metrics, "checks"))
     failed_checks = whole(checks["fails"], "checks.fails") if "fails" in checks else None
     found.put({"requests": requests, "failed": failed_checks})
-    if failed or found.incomplete is None:
+    if failed or (thresholds and found.incomplete is None):
         found.observed["thresholds_failed"] = [*failed[:100]]
     found.problems = len(failed) + (failed_checks or 0) if thresholds or failed_checks is not None else None
     if "rate" in (reqs := values(_metric(metrics, "http_reqs"))):

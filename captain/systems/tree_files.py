@@ -12,6 +12,7 @@ from typing import Any
 
 from captain.errors import ProbeError, UsageError
 from captain.safe import safe
+from captain.systems.rests import Matched, listing
 
 MAX_FILES = 200
 MAX_ENTRIES = 50_000
@@ -41,6 +42,8 @@ class Tree:
     made: dict[str, Any] = field(default_factory=dict)
     """By path, what a reader made of a file, so that it does so once."""
     _read: dict[str, bytes | None] = field(default_factory=dict)
+    _looked: dict[str, None] = field(default_factory=dict)
+    """What was looked at besides, as items of `captain.systems.rests`."""
     _size: int = 0
     _seen: int = 0
     _work: int = 0
@@ -49,7 +52,9 @@ class Tree:
         """Paths of the regular files that a pattern matches, relative, each once, in order."""
         found: dict[str, None] = {}
         for pattern in patterns:
-            for path in sorted(self._walk("", pattern.split("/"))):
+            paths = sorted(self._walk("", pattern.split("/")))
+            self._looked[Matched(".", pattern, listing(paths)).item] = None
+            for path in paths:
                 found[path] = None
                 if len(found) > MAX_FILES:
                     raise ProbeError(f"more than {MAX_FILES} files match {safe(pattern, 80)}", hint="narrow `paths`")
@@ -66,6 +71,26 @@ class Tree:
                 raise ProbeError(f"the files together are larger than {TOGETHER // 1024 // 1024} MiB")
             self._read[path] = data
         return self._read[path]
+
+    def there(self, path: str) -> bool:
+        """Whether something of that name is there, wherever links lead. Raises OSError and ValueError."""
+        self._looked[f"there {path}"] = None
+        return (self.root / path).exists()
+
+    def folder(self, path: str) -> bool:
+        """Whether that is a folder."""
+        self._looked[f"there {path}"] = None
+        return (self.root / path).is_dir()
+
+    def mode(self, path: str) -> int:
+        """The permissions of a file. Raises OSError and ValueError."""
+        self._looked[f"mode {path}"] = None
+        return (self.root / path).stat().st_mode
+
+    @property
+    def rests(self) -> tuple[str, ...]:
+        """Everything that was looked at: what an answer from this tree rests on."""
+        return (*(f"file {path}" for path in self._read), *self._looked)
 
     def spend(self, file: str, text: str = "") -> None:
         """Count one job, step or script. Files call one another, so a few of them can stand for very many."""

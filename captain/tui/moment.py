@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from captain.events import Asked, Asking, Holding, LockSeen, LogHealth, Output, Passing, Running
-from captain.run import Attempt
+from captain.run import Attempt, soaking
 from captain.run.gates import Readiness, readiness
 from captain.run.status import Status, may_sign, status
 from captain.run.view import View, section_state
@@ -99,7 +99,8 @@ class Moment:
     def mark(self, step: Step) -> Mark:
         """How the step stands, for this person."""
         found = self.statuses[step.id]
-        return mark(found, yours=yours(self.view, step, found), held=self.live.holds.get(step.id))
+        held = self.live.holds.get(step.id) or soaking.so_far(self.view, step)
+        return mark(found, yours=yours(self.view, step, found), held=held)
 
     def problem(self, step: Step) -> bool:
         """Whether the step needs a hand: it does not count and is neither waiting for its turn nor running."""

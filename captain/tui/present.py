@@ -173,7 +173,10 @@ def mark_of(name: str, *, word: str | None = None) -> Mark:
 
 def mark(status: Status, *, yours: bool = False, held: tuple[int, int] | None = None) -> Mark:
     """How a step stands. `yours`: its missing sign-off may be given by the person here. `held`: ms so far, of ms."""
-    if status.state in ("measuring", "running") and held is not None and held[1] > 0:
+    # A timer step that was asked is unknown for hours, as it should be.
+    pending = status.state == "measured" and status.verdict is Verdict.UNKNOWN
+    counting = pending or status.state in ("measuring", "running")
+    if counting and held is not None and held[1] > 0:
         return hold(held[0], held[1])
     if status.state in ("waiting", "lapsed") and status.waits:
         if status.state == "lapsed":

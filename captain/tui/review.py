@@ -78,7 +78,7 @@ class Review:
 
     @cached_property
     def score(self) -> Score:
-        return score(self.moment.view, self.moment.statuses)
+        return score(self.moment.view, known=self.moment.statuses)
 
     @cached_property
     def decision(self) -> Decision:

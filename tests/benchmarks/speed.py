@@ -1,6 +1,6 @@
 """Prints captain's speed and size as ratios against references measured in the same run.
 
-    python tests/benchmarks/speed.py [help] [frames] [memory]
+    python tests/benchmarks/speed.py [help] [frames] [memory] [review]
 
 References: a click program with the same verbs and help lines; a bare Textual app with header and footer. Times are
 medians of interleaved pairs; the limits are those that the project holds itself to.
@@ -194,6 +194,25 @@ def bench_memory(folder: Path) -> None:
     limit("peak memory of the screen after measuring all, MB", screen_peak(), 110)
 
 
+def bench_review(folder: Path) -> None:
+    """The whole review of the demo's repository, each time in a new process over an empty log."""
+    from captain.demo.world import world
+
+    lists = [ROOT / "captain/demo/shop/checklists/readiness.yaml", ROOT / "checklists/readiness.yaml"]
+    with world() as made:
+        for place, path in enumerate(path for path in lists if path.is_file()):
+            took = []
+            for turn in range(5):
+                log = folder / f"review-{place}-{turn}" / "log.sqlite"
+                argv = [sys.executable, "-m", "captain", "--log", str(log), "check", str(path), "-q"]
+                began = time.monotonic()
+                subprocess.run(
+                    argv, cwd=made.root, env=environ() | made.environ(), stdout=subprocess.DEVNULL, check=False
+                )
+                took.append(time.monotonic() - began)
+            limit(f"review of the demo's repository by {path.relative_to(ROOT)}, ms", median(took) * 1000, 5000)
+
+
 def screen_peak() -> float:
     """Peak memory of `captain demo` after `m` was pressed, in MB."""
     leader, follower = pty.openpty()
@@ -240,7 +259,8 @@ def limit(what: str, value: float, most: float) -> None:
 
 if __name__ == "__main__":
     sys.path.insert(0, str(ROOT))
-    wanted = sys.argv[1:] or ["help", "frames", "memory"]
+    wanted = sys.argv[1:] or ["help", "frames", "memory", "review"]
     with tempfile.TemporaryDirectory() as made:
         for name in wanted:
-            {"help": bench_help, "frames": bench_frames, "memory": bench_memory}[name](Path(made))
+            benches = {"help": bench_help, "frames": bench_frames, "memory": bench_memory, "review": bench_review}
+            benches[name](Path(made))

@@ -16,6 +16,7 @@ from captain.commands.shared.outcome import Rules, outcome
 from captain.loader.schema import schema
 from captain.release import Image, Release
 from tests.commands.conftest import Captain, as_published, digest
+from tests.commands.test_score import reviewed
 from tests.run.diary import Diary, manual, probe, target
 from tests.shop import CHECKLIST, SERVICE, Shop
 
@@ -119,6 +120,51 @@ def test_what_every_probe_saw_is_named_by_its_digest(opened: Shop, captain_says:
     with opened.log(read_only=True) as log:
         for one in step["evidence"]:
             assert log.evidence(one["sha256"]) is not None
+
+
+def test_a_review_is_written_with_its_score_and_a_release_without(opened: Shop, captain_says: Captain) -> None:
+    reviewed(opened)
+    said = captain_says("check", "readiness", "-e", "staging", "--json")
+    found = [said, captain_says("show", said.json["run"], "--json"), captain_says("status", said.json["run"], "--json")]
+    for one in found:
+        as_published(one.json)
+    scored = [one.json["score"] for one in found]
+    assert scored[0] == scored[1] == scored[2]
+    assert scored[0].items() <= captain_says("score", "--json").json.items()
+    section = scored[0]["sections"]["infrastructure"]
+    assert (scored[0]["percent"], scored[0]["coverage"], section["percent"], section["label"]) == (
+        25,
+        1,
+        25,
+        "Critical",
+    )
+    assert "score" not in next(documents(captain_says))
+
+
+def test_a_part_of_a_review_is_scored_as_a_whole_for_what_nobody_measured_is_not_verified(
+    opened: Shop, captain_says: Captain
+) -> None:
+    reviewed(opened)
+    said = captain_says("check", "readiness", "-e", "staging", "--step", "files", "--json").json
+    as_published(said)
+    assert (said["exit_code"], said["score"]["decision"]) == (0, "NO-GO")
+    assert said["score"]["coverage"] == 0.5
+    assert (said["score"]["low"], said["score"]["high"]) == (25, 75)
+
+
+def test_a_step_says_where_it_is_written_and_what_it_stands_in_the_way_with(
+    opened: Shop, captain_says: Captain
+) -> None:
+    said = captain_says("check", "deploy", "-e", "production", "--json", "--phase", "pre").json
+    steps = {step["id"]: step for section in said["sections"] for step in section["steps"]}
+    lines = (opened.root / "checklists" / "deploy.yaml").read_text().splitlines()
+    for name, step in steps.items():
+        assert step["location"]["path"] == "checklists/deploy.yaml"
+        assert f"id: {name}" in lines[step["location"]["line"] - 1]
+    assert steps["both"]["unmet"] is None
+    assert steps["on-call-told"]["unmet"]["exit_code"] == 4
+    codes = [step["unmet"]["exit_code"] for step in steps.values() if step["unmet"]]
+    assert min(codes) == said["exit_code"]
 
 
 def test_who_is_waited_for_has_a_name(shop: Shop, captain_says: Captain) -> None:

@@ -10,6 +10,7 @@ import pytest
 from captain.run import fold
 from captain.run.trend import checks
 from tests.commands.conftest import Captain
+from tests.file_times import until_dated_before_now
 from tests.git_repo import Repo
 from tests.shop import Shop
 
@@ -136,11 +137,17 @@ def test_changes_that_are_not_committed_are_looked_at_each_time(shop: Shop, repo
     assert [event.data["tree"] for event in shop.recorded("run.bound")] == ["clean", "changed", "clean"]
 
 
-def test_where_there_is_no_repository_what_files_say_is_read_each_time(shop: Shop, captain_says: Captain) -> None:
+def test_where_there_is_no_repository_a_file_is_read_again_once_it_has_changed(
+    shop: Shop, captain_says: Captain
+) -> None:
     shop.write(SERVICE, REVIEW)
     (shop.root / "notes.md").write_text("x")
+    until_dated_before_now(shop.root / "notes.md")
     captain_says("check", "readiness", "-e", "staging")
     seen = last(shop)
+    captain_says("check", "readiness", "-e", "staging")
+    assert measured(shop, seen) == []
+    (shop.root / "notes.md").write_text("y")
     captain_says("check", "readiness", "-e", "staging")
     assert measured(shop, seen) == ["notes"]
 
@@ -273,3 +280,33 @@ def test_nothing_is_kept_of_a_review_over_a_log_that_is_thrown_away(
 ) -> None:
     assert captain_says("check", "readiness", "-e", "staging", "--no-record").code == 4
     assert not shop.settings.log.exists()
+
+
+def test_a_review_that_asks_for_its_own_score_gets_it_in_the_same_check(
+    shop: Shop, repo: Repo, captain_says: Captain
+) -> None:
+    path = shop.root / "checklists" / "deploy.yaml"
+    own = "  - id: first\n    title: Sum\n    steps: [{ id: own, title: Own, score: { checklist: readiness } }]\n"
+    path.write_text(path.read_text().replace("sections:\n", f"sections:\n{own}", 1))
+    commit(repo)
+    for step in ("on-call", "restore"):
+        captain_says("check", "readiness", "-e", "staging", "--step", step)
+        assert captain_says("sign", RUN, step, "--approve").code == 0
+    shop.health = 503
+    failed = captain_says("check", "readiness", "-e", "staging", "--json")
+    assert (failed.code, verdict(failed.json, "own")) == (1, "fail")
+    shop.health = 200
+    seen = last(shop)
+    assert captain_says("check", "readiness", "-e", "staging", "--json").code == 0
+    assert [one.data["step"] for one in shop.recorded("step.result") if one.seq > seen] == ["healthy", "own"]
+    seen = last(shop)
+    captain_says("check", "readiness", "-e", "staging")
+    assert measured(shop, seen) == [], "nothing changed"
+    captain_says("check", "readiness", "-e", "staging", "--step", "healthy", "--json")
+    again = captain_says("check", "readiness", "-e", "staging", "--json")
+    assert (again.code, measured(shop, seen)) == (0, ["healthy", "own"]), "what it sums up was seen again"
+
+
+def verdict(said: object, step: str) -> str:
+    assert isinstance(said, dict)
+    return next(str(one["verdict"]) for section in said["sections"] for one in section["steps"] if one["id"] == step)

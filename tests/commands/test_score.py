@@ -94,3 +94,19 @@ def test_the_json_has_trend_advice_recommendations_and_contradictions(shop: Shop
     assert said["recommendations"][0]["step"] == "gap.1" and said["recommendations"][0]["open"] is True
     assert said["recommendations"][0]["observed"] == {"exists": False}
     assert said["contradictions"] == []
+
+
+def test_a_check_of_a_review_ends_with_the_number_and_the_decision_that_captain_score_prints(
+    shop: Shop, captain_says: Captain
+) -> None:
+    reviewed(shop)
+    checked = captain_says("check", "readiness", "-e", "staging").out.splitlines()
+    assert checked[-3:] == ["Score of the whole review", *checked[-2:]]
+    assert checked[-2].startswith("25 %  Critical") and checked[-1] == "NO-GO"
+    said = captain_says("score").out.splitlines()
+    at = said.index(checked[-2])
+    assert said[at : at + 2] == checked[-2:]
+
+
+def test_a_check_of_a_release_has_no_score(shop: Shop, captain_says: Captain) -> None:
+    assert "Score" not in captain_says("check", "deploy", "-e", "staging", "--no-manual").out

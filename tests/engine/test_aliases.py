@@ -95,6 +95,48 @@ async def test_an_alias_asks_now_and_does_not_give_an_old_answer_a_new_date(shop
             await engine.gate("post", "go")
 
 
+WARNS = """
+      - id: half
+        title: Half
+        http: { url: '${{ vars.url }}/healthz' }
+        expect: [status == 204]
+        warn: [status == 200]
+"""
+
+
+async def test_an_alias_is_worth_no_more_than_what_it_stands_for(shop: Shop) -> None:
+    with_post(shop, WARNS + stands_for("half"))
+    async with captain(shop) as engine:
+        await engine.measure("still-works")
+        same = found(engine, "still-works")
+        assert same.verdict == "warn"
+        assert "step half: status == 204: status = 200" in same.message
+        shop.health = 500
+        await engine.measure("still-works")
+        same = found(engine, "still-works")
+        assert same.verdict == "fail"
+        assert "step half: status == 204: status = 500" in same.message, "that it did not pass says nothing"
+
+
+async def test_measured_together_an_alias_comes_after_the_step_it_reads(shop: Shop) -> None:
+    """Whatever their order in the file: a hold is not asked anew, so the alias would find nothing, or what is old."""
+    steady = """
+      - id: steady
+        title: Steady
+        http: { url: '${{ vars.url }}/healthz' }
+        every: 10ms
+        for: 200ms
+"""
+    with_post(shop, stands_for("steady") + steady)
+    async with captain(shop) as engine:
+        await to_deploy(engine)
+        await engine.act("roll-out")
+        await engine.gate("deploy", "go")
+        for _ in range(2):
+            await engine.measure_section("post")
+            assert found(engine, "still-works").counts, found(engine, "still-works").message
+
+
 async def test_an_alias_of_a_hold_reads_it_and_is_as_old_as_it_is(shop: Shop) -> None:
     more = """
       - id: steady
@@ -131,7 +173,8 @@ async def test_an_alias_waits_for_the_signature_that_its_step_waits_for(shop: Sh
     async with captain(shop) as engine:
         await engine.measure("healthy-before")
         await engine.measure("still-works")
-        assert found(engine, "still-works").verdict.value == "fail"
+        assert found(engine, "still-works").verdict.value == "unknown"
+        assert found(engine, "still-works").message.endswith("waits for a sign-off by the role dba")
         await engine.sign("healthy-before", "approve")
         await engine.measure("still-works")
         assert found(engine, "still-works").verdict.value == "pass"

@@ -147,6 +147,8 @@ async def test_where_it_can_never_run_the_reading_half_still_counts(shop: Shop) 
     async with captain(shop) as engine:
         await engine.measure_section("pre")
         assert found(engine, "stirred").verdict == "warn"
+        result = found(engine, "stirred").result
+        assert result is not None and result.max_age_ms == 15 * 60 * 1000, "it is as soon old as what was asked"
         shop.health = 500
         await engine.measure("stirred")
         assert found(engine, "stirred").verdict == "fail"
@@ -156,6 +158,25 @@ async def test_where_it_can_never_run_the_reading_half_still_counts(shop: Shop) 
         await engine.measure("stirred", "check")
         assert found(engine, "stirred").verdict == "fail"
     assert stirred(shop.root) == []
+
+
+async def test_what_kept_the_reading_half_from_being_measured_is_said(shop: Shop) -> None:
+    """Not only that the other half was not run: the captain must know what would make it known."""
+    nobody = MIXED.replace("'${{ vars.url }}/healthz'", "'http://127.0.0.1:9/'")
+    write(shop, nobody, allow="[]")
+    async with captain(shop) as engine:
+        await engine.measure_section("pre")
+        half = found(engine, "stirred")
+        assert half.verdict == "fail", "the product is down, whatever was not run"
+        assert "pot was not run" in half.message and "127.0.0.1:9/: connection refused" in half.message
+    away = MIXED.replace("http: { url: '${{ vars.url }}/healthz' }", "docker: { host: 'unix:///nowhere.sock' }")
+    write(shop, away.replace("live.status == 200", "live.matched > 0"), allow="[]")
+    async with captain(shop, "1.6.0") as engine:
+        await engine.measure_section("pre")
+        half = found(engine, "stirred")
+        assert half.verdict == "unknown"
+        assert "pot was not run" in half.message and "nowhere.sock: cannot connect" in half.message
+        assert "not observed" not in half.message
 
 
 async def test_where_it_may_run_the_reading_half_alone_is_not_taken_for_it(shop: Shop) -> None:

@@ -106,43 +106,132 @@ def story(entries: list[Entry]) -> Story:
     return Story(entries[1:], RUN, {"checkout-works": "Checkout works", "on-call-told": "On-call | told"})
 
 
-@pytest.fixture
-def result() -> dict[str, Any]:
-    """A check's document with a step of every sort."""
-
-    def step(name: str, verdict: str, state: str = "measured", severity: str = "blocker") -> dict[str, Any]:
-        return {
-            "id": name,
-            "title": f"Title of {name}",
-            "verdict": verdict,
-            "state": state,
-            "severity": severity,
-            "duration_ms": 210,
-            "message": HOSTILE if verdict == "fail" else "status = 200",
-            "conditions": [{"expect": "status == 200", "verdict": verdict, "resolved": "status = ü"}],
-        }
-
+def step(
+    name: str, verdict: str, state: str = "measured", severity: str = "blocker", code: int | None = None, **keys: Any
+) -> dict[str, Any]:
+    """One step of a result document; `code` is the exit code that it keeps the answer at."""
+    message = HOSTILE if verdict == "fail" else "status = 200"
+    waiver = {"by": "bob", "reason": HOSTILE, "owner": "karen", "until": "2026-12-01T00:00:00.000000Z", "entry": 7}
     return {
-        "run": "shop-staging-check-20261123T140000Z",
+        "id": name,
+        "title": f"Title of {name}",
+        "why": "A broken checkout sells nothing.",
+        "help": "Look at the log, then roll back.",
+        "link": "https://wiki.example.com/checkout?a=1#top",
+        "location": {"path": "checklists/my deploy.yaml", "line": 12},
+        "verdict": verdict,
+        "state": state,
+        "severity": severity,
+        "probe": "http",
+        "safety": "read",
+        "attempts": 1,
+        "duration_ms": 210,
+        "measured_at": "2026-11-23T14:02:07.000000Z",
+        "max_age": "900s",
+        "observed": {"status": 200},
+        "conditions": [
+            {"expect": "status == 200", "role": "expect", "verdict": verdict, "resolved": "status = ü"},
+        ],
+        "message": message,
+        "unmet": None if code is None else {"exit_code": code, "reason": f"Title of {name}: {message}"},
+        "evidence_sha256": HEX,
+        "evidence": [{"probe": "http", "kind": "http", "sha256": HEX}],
+        "signed": [],
+        "waits": ["dba"] if state == "waiting" else [],
+        "waiver": waiver if state == "waived" else None,
+        "action": None,
+        **keys,
+    }
+
+
+REJECT: dict[str, Any] = {
+    "by": "bob",
+    "meaning": "reject",
+    "note": HOSTILE,
+    "at": "2026-11-23T14:02:07.000000Z",
+    "asserted": False,
+    "lapsed": False,
+    "entry": 9,
+}
+
+
+def document(steps: list[dict[str, Any]], **keys: Any) -> dict[str, Any]:
+    """A result document of one section, its exit code that of its steps."""
+    code = min((one["unmet"]["exit_code"] for one in steps if one["unmet"]), default=0)
+    release: dict[str, Any] = {
+        "version": None,
+        "commit": None,
+        "tag": None,
+        "untagged": False,
+        "images": {},
+        "digests": {},
+    }
+    return {
+        "captain": "0.1.0",
+        "run": "shop-staging-deploy",
+        "kind": "standing",
         "checklist": {"id": "deploy", "sha256": HEX},
         "service": "shop",
         "environment": "staging",
-        "release": {"version": None, "commit": None},
-        "verdict": "fail",
+        "release": {**release, "previous": None},
+        "verdict": {0: "pass", 1: "fail"}.get(code, "unknown"),
+        "exit_code": code,
         "started_at": "2026-11-23T14:02:07.000000Z",
-        "sections": [
-            {
-                "id": "pre",
-                "steps": [
-                    step("good", "pass"),
-                    step("odd", "warn"),
-                    step("bad", "fail"),
-                    step("dark", "unknown"),
-                    step("person", "unknown", "waiting"),
-                    step("deploy", "unknown", "not-run"),
-                    step("excused", "fail", "waived"),
-                    step("hint", "fail", severity="warning"),
-                ],
-            }
-        ],
+        "duration_ms": 412,
+        "gate": {"go": code == 0, "reasons": [one["unmet"]["reason"] for one in steps if one["unmet"]]},
+        "sections": [{"id": "pre", "title": "Before | it", "phase": "pre", "verdict": "fail", "steps": steps}],
+        **keys,
     }
+
+
+def item(name: str, credit: str) -> dict[str, Any]:
+    return {"step": name, "credit": credit, "weight": 1.0, "blocker": False, "gaps": [], "message": HOSTILE}
+
+
+def category(low: int, high: int, label: str, *items: dict[str, Any]) -> dict[str, Any]:
+    shown = {"title": "Security | @here", "percent": low, "low": low, "high": high, "label": label}
+    return {**shown, "items": list(items)}
+
+
+SCORE: dict[str, Any] = {
+    "percent": 80,
+    "low": 80,
+    "high": 95,
+    "raw": 81.25,
+    "label": "Fair",
+    "coverage": 0.8571,
+    "decision": "NO-GO: unverified",
+    "go": False,
+    "reasons": [HOSTILE],
+    "blockers": ["dark"],
+    "gaps": [item("gap.1", "failed")],
+    "sections": {"sec": category(80, 95, "Fair", item("dark", "unverified"))},
+    "beside": {"add": category(100, 100, "Excellent", item("good", "full"))},
+}
+
+
+@pytest.fixture
+def result() -> dict[str, Any]:
+    """A review's document with a step of every sort."""
+    bare: dict[str, Any] = {
+        "why": None,
+        "help": None,
+        "link": "javascript:alert(1)",
+        "location": None,
+        "duration_ms": None,
+    }
+    steps = [
+        step("good", "pass"),
+        step("odd", "warn"),
+        step("bad", "fail", code=1),
+        step("dark", "unknown", code=3, **bare),
+        step("old", "pass", "stale", code=3),
+        step("refused", "pass", signed=[REJECT], code=1),
+        step("person", "unknown", "waiting", code=4, conditions=[]),
+        step("deploy", "unknown", "not-run", message="not run by check"),
+        step("other", "unknown", "not-applicable"),
+        step("excused", "fail", "waived"),
+        step("hint", "fail", severity="warning"),
+        step("aside", "unknown", severity="info"),
+    ]
+    return document(steps, score=SCORE)

@@ -117,7 +117,7 @@ def test_a_checklist_may_carry_the_name_of_the_shipped_one_it_extends(root: Path
     names = set(re.findall(r"vars\.([a-z_]+)", shipped("deploy")))
     declared = ", ".join(f"{name}: x" for name in sorted(names))
     text = (root / "captain.yaml").read_text()
-    (root / "captain.yaml").write_text(f"{text}vars: {{ {declared} }}\n")
+    (root / "captain.yaml").write_text(f"{text}vars: {{ {declared} }}\nsecrets: [GITHUB_TOKEN]\n")
     made = load("deploy", None, cwd=root)
     assert made.checklist.title == "Ours"
     assert made.files[-1].path == "shipped:deploy.yaml"

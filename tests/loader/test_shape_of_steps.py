@@ -170,6 +170,8 @@ def test_keys_of_later_captains_are_notes(problems: Say) -> None:
         ("pinger: { url: 'x${{ vars.bas }}' }", "vars.bas is not known here"),
         ("pinger: { url: '${{ secrets.TOKEN }}' }", "a secret does not stand here"),
         ("pinger: { url: x, headers: { A: '${{ secrets.TOKN }}' } }", "secrets.TOKN is not known here"),
+        ("pinger: { url: x, headers: { '${{ vars.bas }}': y } }", "vars.bas is not known here"),
+        ("pinger: { url: x, headers: { '${{ secrets.TOKEN }}': y } }", "a secret does not stand here"),
         ("pinger: { url: '${{ release.version' }", "${{ is never closed"),
         ("pinger: { url: '${{ release.images }}' }", "not a text"),
         ("pinger: { url: x, run: 'curl ${{ vars.base }}' }", "${{ }} does not stand in a shell text"),

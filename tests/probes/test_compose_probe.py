@@ -18,7 +18,7 @@ from tests.judged import verdict
 from tests.one_step import OneStep
 from tests.probe_context import probe_context
 
-GOOD = Path(__file__).parents[1] / "data" / "repository" / "compose_good.yml"
+GOOD = Path(__file__).parents[1] / "data" / "payloads" / "compose_good.yml"
 PLANTED = "hunter2-planted-9f3"
 Ask = Callable[..., Awaitable[Measurement]]
 Write = Callable[..., Path]

@@ -277,6 +277,23 @@ async def test_f7_the_engine_replays_too_few_events_to_be_asked_for_restarts(doc
     assert {method for method, _ in asked} == {"GET"}
 
 
+async def test_networks_are_internal_only_where_none_of_theirs_leads_outside(docker_box: Box) -> None:
+    inside = docker_box.network("inside", internal=True)
+    outside = docker_box.network("outside")
+    docker_box.start("db", Cmd=SLEEP, HostConfig={"NetworkMode": inside})
+    docker_box.start("web", Cmd=SLEEP, HostConfig={"NetworkMode": outside})
+    docker_box.start("alone", Cmd=SLEEP, HostConfig={"NetworkMode": "none"})
+    assert (await of(docker_box, "db", "alone", networks=True)).observed["internal"] is True
+    both = await of(docker_box, "db", "web", networks=True)
+    assert both.observed["internal"] is False
+    assert any(note == f"these networks lead outside: {outside}" for note in both.notes)
+    roles = {docker_box.name("db"): "data", docker_box.name("web"): "app"}
+    assert (await of(docker_box, "db", "web", networks=True, roles=roles)).observed["internal"] is True
+    missing = {**roles, "other": "data"}
+    assert "internal" not in (await of(docker_box, "db", "web", networks=True, roles=missing)).observed
+    assert "internal" not in (await of(docker_box, "db")).observed, "nobody asked"
+
+
 # --- newer engines ----------------------------------------------------------------------------------------------
 
 

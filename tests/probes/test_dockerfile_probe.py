@@ -21,7 +21,7 @@ from tests.one_step import OneStep
 from tests.probe_context import probe_context
 from tests.requirements import need
 
-MULTI = Path(__file__).parents[1] / "data" / "repository" / "Dockerfile.multi"
+MULTI = Path(__file__).parents[1] / "data" / "payloads" / "Dockerfile.multi"
 PLANTED = "hunter2-planted-9f3"
 Look = Callable[..., Awaitable[Measurement]]
 

@@ -23,7 +23,7 @@ from tests.memory import grown
 from tests.one_step import OneStep
 from tests.probe_context import holds, probe_context
 
-DATA = Path(__file__).parents[1] / "data" / "logs"
+DATA = Path(__file__).parents[1] / "data" / "payloads"
 SECRET = "hunter22-log-pw"
 NOW = datetime.now(UTC)
 TRACE = """\
@@ -349,10 +349,10 @@ async def test_too_much_to_go_through_in_time_is_said(tmp_path: Path) -> None:
 
 
 async def test_captured_logs_give_the_captured_numbers(tmp_path: Path) -> None:
-    structured = await of_file(tmp_path, (DATA / "structured.txt").read_text(), since="all")
+    structured = await of_file(tmp_path, (DATA / "logs_structured.txt").read_text(), since="all")
     assert (structured.observed["lines"], structured.observed["json_ratio"]) == (58, 1.0)
     assert (structured.observed["errors"], structured.observed["tracebacks"]) == (1, 1)
-    unstructured = await of_file(tmp_path, (DATA / "unstructured_with_traceback.txt").read_text(), since="all")
+    unstructured = await of_file(tmp_path, (DATA / "logs_unstructured_with_traceback.txt").read_text(), since="all")
     assert (unstructured.observed["lines"], unstructured.observed["tracebacks"]) == (6, 1)
     assert unstructured.observed["errors"] == 2 and "json_ratio" not in unstructured.observed
     slow = await of_file(
@@ -487,3 +487,12 @@ async def test_a_step_says_in_the_log_what_was_found_and_keeps_no_secret(tmp_pat
     result = (await step.ask("logs: { source: file, path: app.log, since: 1h }")).data
     assert result["verdict"] == "fail" and result["observed"]["secrets_found"] == 1
     assert all(SECRET.encode() not in data for name, data in step.everything())
+
+
+async def test_the_line_of_a_canary_says_which_fields_it_lacks(tmp_path: Path) -> None:
+    line = f'{{"ts": "{NOW.isoformat()}", "level": "INFO", "message": "captain-1", "method": "GET"}}\n'
+    keys: dict[str, Any] = {"since": "all", "canary": "captain-1", "required_fields": ("method", "path")}
+    found = await of_file(tmp_path, line, **keys)
+    assert found.observed["canary_missing"] == ["path"]
+    found = await of_file(tmp_path, "INFO captain-1 GET /\n", **keys)
+    assert "canary_missing" not in found.observed, "of a plain line nobody can tell"

@@ -353,7 +353,7 @@ async def test_celerys_own_separator_is_asked_for_and_every_priority_counts(
         QueueProbe(broker="rq", url_env="R", separator=":")
 
 
-PAYLOADS = Path(__file__).parents[1] / "data" / "queues"
+PAYLOADS = Path(__file__).parents[1] / "data" / "payloads"
 
 
 @pytest.mark.parametrize(
@@ -366,7 +366,7 @@ PAYLOADS = Path(__file__).parents[1] / "data" / "queues"
 async def test_captured_keys_give_the_captured_numbers(
     redis_server: RedisServer, db: int, broker: str, keys: dict[str, Any], expected: dict[str, int]
 ) -> None:
-    for key, held in json.loads((PAYLOADS / f"{broker}.json").read_text()).items():
+    for key, held in json.loads((PAYLOADS / f"{broker}_redis_dump.json").read_text())["keys"].items():
         value = held.get("value") or [f"item-{number}" for number in range(held["len"])]
         add = {"list": "RPUSH", "hash": "HSET", "zset": "ZADD", "set": "SADD"}[held["type"]]
         for item in value:

@@ -21,7 +21,7 @@ from captain.probes.workflow import WorkflowProbe
 from captain.threads import on_daemon
 from tests.judged import verdict
 
-DATA = Path(__file__).parents[1] / "data" / "workflows"
+DATA = Path(__file__).parents[1] / "data" / "payloads"
 FULL = "a" * 40
 Ask = Callable[..., Awaitable[Measurement]]
 Write = Callable[..., Path]
@@ -72,7 +72,7 @@ def steps(*found: str, job: str = "", on: str = "[pull_request]", top: str = "")
 
 
 async def test_f30_the_key_on_stays_text_and_the_careless_file_fails(write: Write, ask: Ask) -> None:
-    write((DATA / "ci.yml").read_text())
+    write((DATA / "workflow_ci.yml").read_text())
     seen = await ask()
     assert seen.observed["triggers"] == ["pull_request", "push", "schedule"]
     assert (seen.observed["soft_failures"], seen.observed["unpinned_actions"]) == (2, 1)
@@ -89,7 +89,7 @@ async def test_f30_the_key_on_stays_text_and_the_careless_file_fails(write: Writ
 
 
 async def test_a_chosen_step_is_judged_alone(write: Write, ask: Ask) -> None:
-    write((DATA / "ci.yml").read_text())
+    write((DATA / "workflow_ci.yml").read_text())
     tests = await ask(step="pytest|npm test", on=["pull_request"], needs_of="deploy")
     assert verdict(WorkflowProbe, tests, "found == 1", "gating", "in_needs_of_deploy") is Verdict.PASS
     types = await ask(step="mypy", needs_of="deploy")
@@ -98,6 +98,13 @@ async def test_a_chosen_step_is_judged_alone(write: Write, ask: Ask) -> None:
     assert (scan.observed["exit_code_set"], scan.observed["soft_failures"]) == (False, 1)
     assert verdict(WorkflowProbe, await ask(step="vitest")) is Verdict.FAIL
     assert verdict(WorkflowProbe, await ask(step="pytest", on=["release"])) is Verdict.FAIL
+
+
+async def test_it_says_where_a_step_is_soft_and_in_which_files_none_was_found(write: Write, ask: Ask) -> None:
+    write((DATA / "workflow_ci.yml").read_text())
+    assert ".github/workflows/ci.yml:15: or-true" in (await ask(step="mypy")).notes
+    assert "no step in .github/workflows/ci.yml runs what is asked for" in (await ask(step="vitest")).notes
+    assert "no step in .github/workflows/ci.yml uses acme/scan" in (await ask(uses="acme/scan")).notes
 
 
 async def test_no_file_at_all_is_a_failure_and_nothing_gates(ask: Ask) -> None:

@@ -109,7 +109,7 @@ def test_a_post_step_that_was_signed_before_the_deployment_is_signed_again() -> 
     diary.gate("deploy", opens="post")
     found = diary.status("looked-at")
     assert (found.state, found.counts) == ("lapsed", False)
-    assert found.message == "signed by bob before its section opened; waits for a sign-off by the role dba"
+    assert found.message == "signed by bob before its section opened; waits for a sign-off by the role dba: Look."
     diary.sign("looked-at", by="bob", seen=None)
     assert diary.status("looked-at").counts
 
@@ -133,7 +133,7 @@ def test_a_step_that_needs_the_action_is_signed_after_the_action() -> None:
     assert diary.status("drained").counts, "what an action waits for is signed before it"
     found = diary.status("looked")
     assert not found.counts
-    assert found.message == "signed by karen before Roll-out ran; waits for a sign-off"
+    assert found.message == "signed by karen before Roll-out ran; waits for a sign-off: Look."
     diary.sign("looked", seen=None)
     assert diary.status("looked").counts
 

@@ -20,6 +20,8 @@ SERVICE = {
     "backend/Dockerfile": "FROM python:3.11 AS build\nFROM python:3.11-slim\nCOPY --from=build /x /x\nUSER appuser\n",
     "frontend/package.json": '{"dependencies": {"next": "16.0.0", "react": "19.0.0"}}\n',
     "frontend/Dockerfile": "FROM node:22\nUSER nextjs\n",
+    "frontend/app/page.tsx": "import dynamic from 'next/dynamic'\nconst Chart = dynamic(() => import('./chart'))\n",
+    "scripts/backup.sh": '#!/bin/sh\nset -eu\npg_dump --format=custom "$SHOP_DATABASE_URL" > shop.dump\n',
     "compose.yaml": (
         "name: shop\nx-env: &env { REDIS_URL: 'redis://redis:6379/0' }\nservices:\n"
         "  backend:\n    build: backend\n    ports: ['8001:8000']\n    environment: { <<: *env, DEBUG: '' }\n"

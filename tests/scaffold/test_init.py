@@ -76,7 +76,7 @@ def test_an_empty_folder_gets_files_that_lint_clean(folder: Path) -> None:
     assert "service  shop  (from the folder's name)" in done.stderr
     assert sorted(tree(folder)) == sorted(WRITTEN)
     assert captain(folder, "lint").stdout == ""
-    assert "\nnext     captain check deploy -e staging" in done.stderr, "nothing is to be committed here"
+    assert "\nnext     captain check readiness -e staging" in done.stderr, "nothing is to be committed here"
 
 
 def test_editors_find_the_schemas_beside_the_files(folder: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import time
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,8 @@ from captain.loader.shelf import shipped
 from captain.probes import probes
 from captain.scaffold.catalogue import items, known
 from captain.scaffold.composed import composed
-from captain.scaffold.offers import Offer, offers, one
+from captain.scaffold.offer import Offer, one
+from captain.scaffold.offers import offers
 from captain.scaffold.survey import Survey, survey
 from captain.systems.patterns import finder
 from tests.docker_engine import Box
@@ -116,6 +118,61 @@ def test_running_containers_of_this_folder_are_asked_and_no_others(tmp_path: Pat
     assert "published_internal == 0" in steps["infra.network"]["expect"]
 
 
+def test_what_runs_is_asked_for_its_logs_its_writes_and_its_size(tmp_path: Path) -> None:
+    root = make(tmp_path / "shop", SERVICE)
+    services = [
+        {**running(root)[0], "Names": [f"/shop-{name}-1"], "Image": f"shop-{name}"} for name in ("backend", "frontend")
+    ]
+    for name, listed in zip(("backend", "frontend"), services, strict=True):
+        listed["Labels"] = {**listed["Labels"], "com.docker.compose.service": name}
+    steps = written(root, survey(root, {}, lambda: services))
+    assert steps["log.structured"]["logs"]["services"] == ["backend", "frontend"]
+    assert steps["log.levels"]["expect"] == ["level_known_ratio >= 0.95", "debug_lines == 0"]
+    assert steps["scal.stateless"]["docker"]["diff"] == "true" and "sign_off" in steps["scal.stateless"]
+    assert steps["perf.image-size"]["params"] == {"backend": "500", "frontend": "200"}
+    assert steps["perf.image-size"]["probes"]["frontend"]["image"]["ref"] == "shop-frontend"
+
+
+def test_what_files_show_in_part_is_measured_and_signed(tmp_path: Path) -> None:
+    root = make(tmp_path / "shop", SERVICE)
+    steps = written(root, survey(root, {}, silent))
+    for name, kind in (
+        ("db.pooling", "source"),
+        ("db.backup-scripts", "source"),
+        ("db.no-mysql-options", "source"),
+        ("infra.auto-restart", "compose"),
+        ("infra.volumes", "compose"),
+        ("scal.horizontal", "compose"),
+        ("sec.tls-external", "source"),
+        ("perf.lazy", "source"),
+    ):
+        assert kind in steps[name] and steps[name]["sign_off"]["evidence"] == "required", name
+        assert "Signed as well: " in steps[name]["help"], "it says what the probe does not see"
+    users = steps["sec.named-users"]["probes"]
+    assert {name: one["dockerfile"]["expected_user"] for name, one in users.items()} == {
+        "of_backend": "appuser",
+        "of_frontend": "nextjs",
+    }
+
+
+def test_a_setting_that_no_file_holds_is_asked_of_a_person(tmp_path: Path) -> None:
+    files = {**SERVICE, "backend/shop/settings.py": SERVICE["backend/shop/settings.py"].replace("CONN_MAX_AGE", "X")}
+    root = make(tmp_path / "shop", files)
+    assert "manual" in written(root, survey(root, {}, silent))["db.pooling"]
+
+
+def test_the_uptime_check_is_asked_of_the_forge_where_there_is_a_token(tmp_path: Path) -> None:
+    uptime = "on: { schedule: [{ cron: '*/10 * * * *' }] }\njobs:\n  ping: { steps: [{ run: curl -f x }] }\n"
+    root = make(tmp_path / "shop", {**SERVICE, ".github/workflows/uptime.yml": uptime})
+    found = survey(root, {"GITHUB_TOKEN": "t"}, silent)
+    assert found.uptime == "uptime.yml"
+    found.repository = "acme/shop"
+    asked = offers(found)["mon.uptime"][0].asks[""]
+    assert asked[1]["workflow"] == "uptime.yml" and offers(found)["mon.uptime"][0].ready
+    found.repository = None
+    assert "mon.uptime" not in offers(found)
+
+
 def test_without_known_databases_nothing_passes_for_isolation(tmp_path: Path) -> None:
     files = {**SERVICE, "compose.yaml": "services: { web: { build: . } }\n"}
     root = make(tmp_path / "shop", files)
@@ -149,7 +206,8 @@ def test_init_ends_with_a_first_measurement(
     before = {path: path.read_bytes() for path in root.rglob("*") if path.is_file() and ".git" not in path.parts}
     assert main(["init", "--no-input"]) == 0
     said = capsys.readouterr()
-    assert "score    of " in said.err and "Traceback" not in said.err
+    assert re.search(r"\nscore    \d.* % of it verified: NO-GO.*\n +of \d+ steps: ", said.err)
+    assert "Traceback" not in said.err
     assert all(path.read_bytes() == data for path, data in before.items()), "nothing of the repository changed"
     assert not (tmp_path / "log.sqlite").exists(), "a first look is kept nowhere"
     if files is SERVICE:
@@ -360,7 +418,7 @@ def test_ci_is_asked_before_a_deployment_where_there_is_a_token(tmp_path: Path, 
     list(scaffold.write(root, found, "http://127.0.0.1:8000/healthz", files, {}))
     assert [str(one) for one in lint(cwd=root) if one.severity == "error"] == []
     files = scaffold.planned(survey(root, {}), shipped("deploy"), None, beside=None, repository=name)
-    assert files.sheets["checklists/deploy.yaml"] == shipped("deploy"), "without a token a person answers"
+    assert "manual: Open the CI run" in files.sheets["checklists/deploy.yaml"], "without a token a person answers"
 
 
 def test_what_outlives_a_container_is_compared_only_where_its_path_is_known(tmp_path: Path) -> None:
@@ -369,10 +427,11 @@ def test_what_outlives_a_container_is_compared_only_where_its_path_is_known(tmp_
     mounts = {"db": ["/var/lib/postgresql/data"], "redis": ["/data"]}
     assert steps["infra.volumes"]["docker"]["require_mounts"] == mounts
     (root / "compose.yaml").write_text("services: { db: { image: 'postgres:18' } }\n")
-    assert "infra.volumes" not in offers(survey(root, {}, lambda: running(root)))
+    unknown = offers(survey(root, {}, lambda: running(root)))["infra.volumes"]
+    assert [one.kinds for one in unknown] == [("compose",)] and unknown[0].half
     (root / "compose.yaml").write_text("services: { web: { build: . } }\n")
     made = offers(survey(root, {}, lambda: running(root)))
-    assert "infra.volumes" not in made and "infra.network" not in made
+    assert [one.kinds for one in made["infra.volumes"]] == [("compose",)] and "infra.network" not in made
 
 
 def test_containers_of_a_real_engine_are_found_and_measured(
@@ -390,7 +449,7 @@ def test_containers_of_a_real_engine_are_found_and_measured(
     monkeypatch.setenv("DOCKER_HOST", docker_box.engine.host)
     monkeypatch.setenv("CAPTAIN_LOG", str(tmp_path / "log.sqlite"))
     assert main(["init", "--no-input"]) == 0
-    said = capsys.readouterr().err
+    said = re.sub(r"\n {18}", " ", capsys.readouterr().err)
     assert f"running  {docker_box.name('web')}  (the engine, project {docker_box.prefix})" in said
     assert "fail     Docker containers running non-root users: root_processes == 0" in said
     assert "fail     Resource limits configured (CPU, memory): no_memory_limit == 0: no_memory_limit = 1" in said

@@ -106,6 +106,13 @@ def test_a_traceback_belongs_to_the_error_before_it_and_to_no_other_stream() -> 
     assert sorted((one.origin, one.lines) for one in records(lines, NOW)) == [("err", 3), ("out", 1)]
 
 
+def test_a_line_of_nothing_but_its_time_ends_no_traceback() -> None:
+    at = "2026-11-23T01:00:00.1Z"
+    inner = [f"{at} Traceback (most recent call last):", f'{at}   File "/a.py", line 1, in f', f"{at} ", at]
+    (one,) = read("\n".join([*inner, f"{at} ValueError: no", ""]))
+    assert one.traced
+
+
 def test_a_traceback_after_a_line_of_no_error_stands_alone() -> None:
     text = 'INFO fine\nTraceback (most recent call last):\n  File "/a.py", line 1, in f\nValueError: no\nINFO on\n'
     assert [(one.level, one.lines) for one in read(text)] == [("INFO", 1), (None, 3), ("INFO", 1)]

@@ -63,6 +63,9 @@ async def test_afterwards_the_chip_turns_and_the_next_key_asks_for_the_cause() -
         await pilot.press("R")
         await pilot.pause()
         assert app.answers == [] and "rolled back already" in shown(app, "#verdict")
+        app.screen.draw()  # type: ignore[attr-defined]
+        await pilot.pause()
+        assert "rolled back already" in shown(app, "#verdict"), "the next picture took the reason away"
         await pilot.press("c")
         await pilot.pause()
         assert app.answers == ["cause"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -13,11 +13,13 @@ from captain.commands.shared.files import write_file
 from captain.commands.shared.options import answers
 from captain.commands.shared.out import line
 from captain.commands.shared.outcome import Outcome, Rules, outcome
+from captain.commands.shared.scoring import closing
+from captain.commands.shared.step_summary import append_summary
 from captain.errors import UsageError
 from captain.events import Asked, Asking, Event, Recorded
 from captain.exports import exports, names
 from captain.fields import parse_duration
-from captain.run import allowed
+from captain.run import allowed, resting, summing
 from captain.run.status import fresh, status
 
 if TYPE_CHECKING:
@@ -52,8 +54,11 @@ class Wish:
     concurrency: int
     progress: Steps | None = None
     titles: dict[str, str] | None = None
+    measured: int = 0
     kept: int = 0
     """Steps that a check of a standing run did not measure again."""
+    same: int = 0
+    """Of them those whose files are as they were; the others are not old yet."""
 
     @classmethod
     def of(cls, **given: Any) -> Wish:
@@ -135,9 +140,25 @@ class Wish:
         found = [step for step in steps if allowed.measure(view, step) is None]
         if view.run.standing and not self.everything:
             # What is good and fresh stays; what was not good is looked at again, for it may have been put right.
-            due = [step for step in found if step.id in self.steps or not fresh(status(view, step))]
-            found, self.kept = due, len(found) - len(due)
+            due = {step.id for step in found if step.id in self.steps or not fresh(status(view, step))}
+            if due:
+                # What sums up is of before as soon as anything it counts is measured.
+                due |= summing.resting(view.target.checklist)
+            stay = [status(view, step).result for step in found if step.id not in due]
+            self.same = sum(resting.kept(view, result) for result in stay if result is not None)
+            self.kept = len(stay)
+            found = [step for step in found if step.id in due]
         return [step for wave in ordered(found) for step in wave]
+
+    @property
+    def kept_why(self) -> str:
+        """How many were kept and why, as a sentence; empty where none was."""
+        if not self.kept:
+            return ""
+        young = self.kept - self.same
+        whys = [f"{self.same} whose files are the same"] if self.same else []
+        whys += [f"{young} that still count"] if young else []
+        return f"kept {self.kept} ({', '.join(whys)})"
 
     def publish(self, event: Event) -> None:
         """Tell what is being measured, and what came out."""
@@ -210,19 +231,21 @@ def judged(view: View, wish: Wish, *, late: bool, duration: timedelta) -> tuple[
     )
 
 
-def write(found: Outcome, result: dict[str, Any], wish: Wish) -> None:
-    """The result where it was asked for, and the further reports."""
+def write(found: Outcome, result: dict[str, Any], wish: Wish, environ: Mapping[str, str]) -> None:
+    """The result where it was asked for, and the further reports; for GitHub the summary of its step too."""
     for form, path in wish.reports:
         write_file(path, [_bytes(form, result)], replace=True)
+    if wish.form == "github":
+        append_summary(result, environ)
     if wish.form != "text":
         write_file(wish.output, [_bytes(wish.form, result)], replace=True)
     elif wish.output == "-":
-        _show(found, result)
+        _show(found, result, wish)
     else:
         from captain.commands.shared.out import captured
 
         with captured() as text:
-            _show(found, result)
+            _show(found, result, wish)
         write_file(wish.output, [text.getvalue().encode("utf-8", "replace")], replace=True)
 
 
@@ -233,9 +256,16 @@ def _bytes(form: str, result: dict[str, Any]) -> bytes:
     return found.result(result)
 
 
-def _show(found: Outcome, result: dict[str, Any]) -> None:
+def _show(found: Outcome, result: dict[str, Any], wish: Wish) -> None:
     release = result["release"]
     names = result["service"], result["environment"], release["version"], release["commit"], result["checklist"]["id"]
     line((pages.heading(*names), "strong"))
     pages.steps(found)
+    if wish.kept_why:
+        line("")
+        line((f"{wish.kept_why}, measured {wish.measured}; --all measures everything", "quiet"))
     pages.verdict(found)
+    if "score" in result:
+        line("")
+        line(("Score of the whole review", "strong"))
+        closing(result["score"])

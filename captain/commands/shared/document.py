@@ -5,11 +5,14 @@ Its shape is published by `captain schema result`; `captain check`, `status` and
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from captain import __version__
 from captain.clock import stamp
 from captain.commands.shared.outcome import Outcome, SectionOutcome, StepOutcome
+from captain.commands.shared.places import Place, places
+from captain.commands.shared.scoring import scored
 from captain.loader.sheets import SERVICE_FILES
 from captain.run import Attempt, Run, SignOff
 from captain.run.gates import readiness
@@ -21,11 +24,17 @@ if TYPE_CHECKING:
 
 
 def document(view: View, outcome: Outcome, *, duration_ms: int, recorded: bool = True) -> dict[str, Any]:
-    """What `check --format json` writes. `recorded` False: there is no run that anybody could look up."""
+    """What `check --format json` writes, with the score of a review.
+
+    `recorded` False: there is no run that anybody could look up.
+    """
     run = view.run
+    score = scored(view)
+    lines = places(view.target)
     return {
         "captain": __version__,
         "run": run.id if recorded else None,
+        "kind": run.kind,
         "checklist": {"id": run.checklist, "sha256": _checklist_digest(view)},
         "service": run.service,
         "environment": run.environment,
@@ -35,7 +44,8 @@ def document(view: View, outcome: Outcome, *, duration_ms: int, recorded: bool =
         "started_at": run.start.ts,
         "duration_ms": duration_ms,
         "gate": {"go": outcome.exit_code == 0, "reasons": list(outcome.reasons)},
-        "sections": [_section(view, section) for section in outcome.sections],
+        **({} if score is None else {"score": score}),
+        "sections": [_section(view, section, lines) for section in outcome.sections],
     }
 
 
@@ -111,17 +121,17 @@ def _checklist_digest(view: View) -> str | None:
     return next((str(one["sha256"]) for one in view.run.files if one["path"] not in SERVICE_FILES), None)
 
 
-def _section(view: View, section: SectionOutcome) -> dict[str, Any]:
+def _section(view: View, section: SectionOutcome, lines: Mapping[str, Place]) -> dict[str, Any]:
     return {
         "id": section.section.id,
         "title": section.section.title,
         "phase": section.section.phase,
         "verdict": section.verdict.value,
-        "steps": [_step(view, one) for one in section.steps],
+        "steps": [_step(view, one, lines.get(one.step.id)) for one in section.steps],
     }
 
 
-def _step(view: View, one: StepOutcome) -> dict[str, Any]:
+def _step(view: View, one: StepOutcome, place: Place | None) -> dict[str, Any]:
     step, found = one.step, one.found
     result = found.result
     data = result.event.data if result is not None else None
@@ -130,6 +140,10 @@ def _step(view: View, one: StepOutcome) -> dict[str, Any]:
     return {
         "id": step.id,
         "title": step.title,
+        "why": step.why,
+        "help": step.help,
+        "link": step.link,
+        "location": None if place is None else {"path": place.path, "line": place.line},
         "verdict": found.verdict.value,
         "state": "measuring" if found.state == "running" else found.state,
         "severity": step.severity,
@@ -145,6 +159,7 @@ def _step(view: View, one: StepOutcome) -> dict[str, Any]:
             for one in (result.conditions if result is not None else ())
         ],
         "message": found.message,
+        "unmet": None if one.unmet is None else {"exit_code": one.unmet.exit_code, "reason": one.unmet.sentence},
         "evidence_sha256": next((one["sha256"] for one in evidence), None),
         "evidence": evidence,
         "signed": [_signed(view, one, one in found.lapsed) for one in (*found.signed, *found.lapsed)],

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 import tempfile
+import textwrap
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,6 +14,7 @@ from captain.commands.shared.options import Common
 if TYPE_CHECKING:
     from captain.commands.shared.ending import Ending
     from captain.commands.shared.outcome import Outcome, StepOutcome
+    from captain.score import Score
 
 SECONDS = 60
 _SHOWN = 12
@@ -28,8 +31,10 @@ def first_look(common: Common, checklist: str, environment: str) -> None:
         headless(lambda ending: _measure(common, checklist, environment, ending, told))
     except CaptainError as error:
         told = [f"not measured: {error.message}"]
+    width = max(60, shutil.get_terminal_size((100, 24)).columns)
     for at, sentence in enumerate(told):
-        say(f"{'' if at else 'score':<8} {sentence}")
+        first, rest = f"{'' if at else 'score':<9}", " " * 18
+        say(textwrap.fill(sentence, width, initial_indent=first, subsequent_indent=rest, break_on_hyphens=False))
 
 
 async def _measure(common: Common, checklist: str, environment: str, ending: Ending, told: list[str]) -> int:
@@ -39,6 +44,7 @@ async def _measure(common: Common, checklist: str, environment: str, ending: End
     from captain.commands.shared.outcome import Rules, outcome
     from captain.loader import load
     from captain.run import allowed
+    from captain.score import decide, score
     from captain.settings import Settings
 
     target = load(checklist, environment, cwd=common.cwd)
@@ -56,13 +62,22 @@ async def _measure(common: Common, checklist: str, environment: str, ending: End
             except TimeoutError:
                 told.append(f"not all was measured within {SECONDS} s")
             found = outcome(engine.view(), Rules(gates=False, actions=False))
-            told[:0] = report(found)
+            scored = score(engine.view())
+            told[:0] = [sentence(scored, decide(scored).word), *report(found)]
             await engine.end_check(found.verdict.value)
     return 0
 
 
 def _word(one: StepOutcome) -> str:
     return "for people" if one.found.state in ("waiting", "lapsed") else one.found.verdict.value
+
+
+def sentence(found: Score, word: str) -> str:
+    """The score on one line, with how much of it anybody knows."""
+    from captain.score import interval
+
+    verified = round(float(found.coverage) * 100)
+    return f"{interval(found.low, found.high)}  {found.label}, {verified} % of it verified: {word}"
 
 
 def report(found: Outcome) -> list[str]:
@@ -80,7 +95,8 @@ def report(found: Outcome) -> list[str]:
     words = ("pass", "warn", "fail", "unknown", "for people")
     lines = [f"of {total} steps: " + ", ".join(f"{count[word]} {word}" for word in words if count[word])]
     bad = [one for one in steps if words_of[one.step.id] in ("fail", "unknown")]
+    bad.sort(key=lambda one: one.step.severity != "blocker")
     lines += [f"{words_of[one.step.id]:<7}  {one.step.title}: {one.found.message}" for one in bad[:_SHOWN]]
     if len(bad) > _SHOWN:
-        lines.append(f"and {len(bad) - _SHOWN} more: captain check readiness -e staging")
+        lines.append(f"and {len(bad) - _SHOWN} more")
     return lines

@@ -71,8 +71,9 @@ def steps(outcome: Outcome) -> None:
 
 def _step(one: StepOutcome, width: int) -> None:
     found = one.found
-    word, tone = mark(found.verdict, found.state)
-    settled = found.verdict.good and found.state != "measuring"
+    # What a person refused is no pass, whatever was measured.
+    word, tone = mark(found.verdict, found.state) if found.rejected is None else ("✗ rejected", "bad")
+    settled = found.verdict.good and found.state != "measuring" and found.rejected is None
     tried = "  after a retry" if settled and found.result is not None and _retried(one) else ""
     weight = "" if one.step.severity == "blocker" else f"  ({one.step.severity})"
     line("  ", (f"{word:<10}", tone), f" {one.step.title:<{width}}  {found.message}{tried}{weight}")

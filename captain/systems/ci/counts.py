@@ -18,8 +18,11 @@ class Found:
         self.lines = list(lines)
         self.notes: list[str] = []
 
-    def count(self, counted: Tally, *, missing: bool = True) -> None:
-        """The counts, as far as anything is there to be counted."""
+    def count(self, counted: Tally, *, missing: bool = True, over: bool = False) -> None:
+        """The counts, as far as anything is there to be counted.
+
+        None has failed, or succeeded, is not known while some are not over, but where only what is `over` counts.
+        """
         observed: dict[str, Value] = {"total": counted.total}
         if missing and (counted.total or counted.missing):
             observed |= {"missing_count": len(counted.missing), "missing": list(counted.missing)}
@@ -35,6 +38,11 @@ class Found:
                 "pending": list(counted.names["pending"]),
                 "failed_allowed": list(counted.names["allowed"]),
             }
+            if counted.count("pending") and not counted.count("failed") and not over:
+                del observed["failed_count"]
+                if not observed["success"]:
+                    del observed["success"]
+                self.notes.append("not all is over yet: ask again, or let the step wait with `within`")
         self.observed |= observed
 
     def show(self, things: Iterable[tuple[str, str, str]]) -> None:

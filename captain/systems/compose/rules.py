@@ -18,6 +18,7 @@ from captain.safe import safe
 from captain.systems.compose.files import Compose
 from captain.systems.compose.service import Service
 from captain.systems.compose.text import secret_in, truth
+from captain.systems.tree_files import Tree
 
 _DATA = re.compile(
     r"(postgres|postgis|mysql|mariadb|percona|redis|valkey|keydb|mongo|memcached|rabbitmq|elasticsearch|opensearch|"
@@ -53,7 +54,7 @@ class Findings:
 
 def look(
     compose: Compose,
-    root: Path,
+    tree: Tree,
     *,
     roles: Mapping[str, str],
     scalable: Collection[str],
@@ -82,7 +83,7 @@ def look(
         _runs(findings, service, service.name in once)
         _reaches(findings, service, compose)
         _scales(findings, service, scalable)
-        _env_files(findings, service, compose, root)
+        _env_files(findings, service, compose, tree)
     _data(findings, services, roles)
     observed["internal_networks"] = sum(truth(_text(node, "internal")) for node in compose.networks.values())
     observed["service_names"] = [service.name for service in services]
@@ -252,7 +253,7 @@ def _guess(service: Service) -> str:
     return "data" if _DATA.search(image) and not _NOT_DATA.search(image) else ""
 
 
-def _env_files(findings: Findings, service: Service, compose: Compose, root: Path) -> None:
+def _env_files(findings: Findings, service: Service, compose: Compose, tree: Tree) -> None:
     for node, path, required in service.env_files():
         file = node.document.path
         if not path or "${" in path:
@@ -260,7 +261,7 @@ def _env_files(findings: Findings, service: Service, compose: Compose, root: Pat
             findings.notes.append(f"{safe(file, 100)}:{node.line}: which env file is meant depends on a variable")
             continue
         try:
-            mode = (root / compose.folders.get(file, "") / path).stat().st_mode
+            mode = tree.mode(str(Path(compose.folders.get(file, "")) / path))
         except (FileNotFoundError, NotADirectoryError):
             if required:
                 findings.add("env_files_missing", f"env-file-missing {safe(path, 80)}", file, node.line, service.name)

@@ -207,6 +207,11 @@ def networks(document: Document) -> list[str]:
     return sorted(part(document, "NetworkSettings", "Networks"))
 
 
+def leads_out(network: Document) -> bool:
+    """Whether containers on it reach the world outside, or are reached from there."""
+    return network.get("Internal") is not True and network.get("Driver") != "null"
+
+
 def on_host_network(document: Document) -> bool:
     """Whether it shares the host's network, so that every port of it is published."""
     return part(document, "HostConfig").get("NetworkMode") == "host"

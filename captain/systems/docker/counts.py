@@ -214,9 +214,26 @@ class Counts:
             "privileged": self._count(lambda each: told.part(each, "HostConfig").get("Privileged")),
         }
         owners = [document for document in self._documents if any(told.called(document, name) for name in self._inner)]
-        if self._inner and all(any(told.called(document, name) for document in owners) for name in self._inner):
+        if not self._inner:
+            return found | self._internal(self._documents)
+        if all(any(told.called(document, name) for document in owners) for name in self._inner):
             found["published_internal"] = sum(len(told.published(document)) for document in owners)
+            found |= self._internal(owners)
         return found
+
+    def _internal(self, owners: Sequence[Mapping[str, Any]]) -> dict[str, Value]:
+        known = self._look.networks
+        names = sorted({name for document in owners for name in told.networks(document)})
+        if known is None or not names:
+            return {}
+        out = [name for name in names if name in known and told.leads_out(known[name])]
+        if out:
+            self.notes.append(f"these networks lead outside: {', '.join(safe(name, 60) for name in out[:10])}")
+            return {"internal": False}
+        if gone := [name for name in names if name not in known]:
+            self.notes.append(f"the engine does not know these networks: {', '.join(safe(n, 60) for n in gone[:10])}")
+            return {}
+        return {"internal": True}
 
     def _rest(self) -> dict[str, Value]:
         revisions = {

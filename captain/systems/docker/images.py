@@ -18,7 +18,7 @@ class Images(Reader):
 
     def history(self, ref: str) -> list[Document]:
         """The steps an image was built by, the last first; [] where it is not on this engine."""
-        return [dict(each) for each in self._ask(lambda: self._api.history(ref), absent=(404,)) or []]
+        return self._documents(lambda: self._api.history(ref), "CreatedBy", (404,))
 
     def manifests(self, image: str) -> Document | None:
         """How the list of images shows the one of this id, with its manifests; None where the engine tells none."""

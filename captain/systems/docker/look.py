@@ -82,6 +82,7 @@ class Depth:
     processes: bool = False
     changes: bool = False
     stats: bool = False
+    networks: bool = False
     users_of: Sequence[str] = ()
     """Services or containers whose processes and own users are asked for."""
 
@@ -112,6 +113,8 @@ class Look:
     """What the selection left open."""
     unmet: tuple[str, ...] = ()
     """Names and services of the selection without a container."""
+    networks: Mapping[str, Document] | None = None
+    """Their networks by name, without those that are gone; None where they were not asked."""
 
 
 def chosen(selection: Selection, everything: Sequence[Document]) -> tuple[list[Document], list[str]]:
@@ -161,7 +164,13 @@ def look(engine: Reader, selection: Selection, depth: Depth = _SHALLOW) -> Look:
         told.part(info or {}, "Swarm", "Cluster", "Spec", "Orchestration").get("TaskHistoryRetentionLimit") == 0,
         tuple(notes),
         tuple(selection.unmet(there)),
+        _networks(engine, seen) if depth.networks else None,
     )
+
+
+def _networks(engine: Reader, seen: Sequence[Seen]) -> dict[str, Document]:
+    names = sorted({name for each in seen for name in told.networks(each.document)})
+    return {name: document for name in names if (document := engine.network(name)) is not None}
 
 
 def _asked(engine: Reader, seen: Seen, depth: Depth) -> Seen:

@@ -22,19 +22,19 @@ class Manager(Reader):
         # The engine's own filter takes the beginning of a name for the whole.
         options = {"status": True} if self.version >= (1, 41) else {}
         try:
-            listed = self._ask(lambda: self._api.services(filters={"name": list(names)}, **options))
+            listed = self._documents(lambda: self._api.services(filters={"name": list(names)}, **options), "ID")
         except self.error as error:
             raise self._no_manager(error) from error
-        by_name = {swarm.name_of(each): dict(each) for each in listed}
+        by_name = {swarm.name_of(each): each for each in listed}
         return [by_name[name] for name in names if name in by_name]
 
     def filled(self, service: str) -> Document | None:
         """A service with the engine's own defaults where it says nothing; None where there is no such service."""
-        return self._document(lambda: self._api.inspect_service(service, insert_defaults=True))
+        return self._document(lambda: self._api.inspect_service(service, insert_defaults=True), "ID")
 
     def tasks(self, service: str) -> list[Document]:
         """Its tasks, those that ended too as long as Swarm keeps them."""
-        return [dict(each) for each in self._ask(lambda: self._api.tasks(filters={"service": service}))]
+        return self._documents(lambda: self._api.tasks(filters={"service": service}), "ID")
 
     def _no_manager(self, error: CaptainError) -> CaptainError:
         cause = error.__cause__

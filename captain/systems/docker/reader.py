@@ -23,16 +23,19 @@ from captain.safe import safe
 from captain.systems.docker.logs import Log, read_log
 from captain.systems.docker.tar_stream import Source, entries
 from captain.systems.docker.wire import Budget, TooMuch, Transport
+from captain.systems.docker_library import load
 
 T = TypeVar("T")
 Document = dict[str, Any]
 """An answer of the engine, as it came."""
+_FIXED = re.compile(r"([^\s@]+?)(?::[\w.-]+)?@(sha256:[0-9a-f]{64})")
 
 READS = frozenset(("GET", "HEAD"))
 CHANGES = READS | {"POST", "DELETE"}
 LOG = 4 * 1024 * 1024
 """Bytes of a log that are read where nothing else is said."""
 _LINKS = 5
+_FOREIGN = "the answer is not the engine's API"
 _PIECE = 64 * 1024
 DEFAULT_HOST = "unix:///var/run/docker.sock"
 
@@ -62,6 +65,7 @@ def endpoint(host: str | None, environ: Mapping[str, str]) -> Endpoint:
 
     Raises ProbeError where its TLS files or its context cannot be read.
     """
+    load()
     from docker.context import ContextAPI
     from docker.errors import DockerException
     from docker.utils import kwargs_from_env
@@ -116,29 +120,29 @@ class Reader:
 
     def containers(self) -> list[Document]:
         """Every container, running or not, as the list shows it."""
-        return [dict(each) for each in self._ask(lambda: self._api.containers(all=True))]
+        return self._documents(lambda: self._api.containers(all=True), "Id")
 
     def container(self, ref: str) -> Document | None:
         """A container's inspect document, None where there is none of that id or name."""
-        return self._document(lambda: self._api.inspect_container(ref))
+        return self._document(lambda: self._api.inspect_container(ref), "Id")
 
     def image(self, ref: str) -> Document | None:
         """An image's inspect document, None where it is not on this engine."""
-        return self._document(lambda: self._api.inspect_image(ref))
+        return self._document(lambda: self._api.inspect_image(ref), "Id")
 
     def volume(self, name: str) -> Document | None:
-        return self._document(lambda: self._api.inspect_volume(name))
+        return self._document(lambda: self._api.inspect_volume(name), "Name")
 
     def network(self, name: str) -> Document | None:
-        return self._document(lambda: self._api.inspect_network(name))
+        return self._document(lambda: self._api.inspect_network(name), "Name")
 
     def info(self) -> Document | None:
         """Facts about the engine, None where a proxy in front of it forbids the question."""
-        return self._document(self._api.info, absent=(401, 403, 404))
+        return self._document(self._api.info, "", absent=(401, 403, 404))
 
     def processes(self, ref: str) -> list[tuple[int, int, str]] | None:
         """uid, pid on the engine's host and name of every process; None where the container does not run."""
-        answer = self._document(lambda: self._api.top(ref, ps_args="-eo uid,pid,comm"), absent=(404, 409))
+        answer = self._document(lambda: self._api.top(ref, ps_args="-eo uid,pid,comm"), "", absent=(404, 409))
         if answer is None:
             return None
         with self._told():
@@ -150,12 +154,12 @@ class Reader:
         None where there is no such container; the engine says null where nothing was changed.
         """
         answer = self._ask(lambda: (self._api.diff(ref),), absent=(404,))
-        return None if answer is None else [dict(each) for each in answer[0] or []]
+        return None if answer is None else self._documents(lambda: answer[0] or [], "Path")
 
     def stats(self, ref: str) -> Document | None:
         """What a container uses at this moment; None where there is none."""
         one_shot = True if self.version >= (1, 41) else None
-        return self._document(lambda: self._api.stats(ref, stream=False, one_shot=one_shot))
+        return self._document(lambda: self._api.stats(ref, stream=False, one_shot=one_shot), "")
 
     def file(self, ref: str, path: str, most: int) -> bytes | None:
         """The first `most` bytes of a file in a container, running or not; None where there is no such file."""
@@ -211,9 +215,25 @@ class Reader:
         digest = self._ask(lambda: str(self._api.inspect_distribution(ref)["Descriptor"]["digest"]))
         return Image(ref, f"{repository(ref)}@{digest}", digest, "repository")
 
-    def _document(self, ask: Callable[[], Any], absent: tuple[int, ...] = (404,)) -> Document | None:
-        answer = self._ask(ask, absent)
-        return None if answer is None else dict(answer)
+    def _document(self, ask: Callable[[], Any], key: str, absent: tuple[int, ...] = (404,)) -> Document | None:
+        """One document, None for a status in `absent`. The engine gives none without a text under `key`."""
+        answer = self._ask(lambda: (ask(),), absent)
+        return None if answer is None else self._shaped(answer[0], key)
+
+    def _documents(self, ask: Callable[[], Any], key: str, absent: tuple[int, ...] = ()) -> list[Document]:
+        """A list of them, empty for a status in `absent`."""
+        answer = self._ask(lambda: (ask(),), absent)
+        if answer is None:
+            return []
+        if not isinstance(answer[0], list):
+            raise self.error(f"{self.where.name}: {_FOREIGN}")
+        return [self._shaped(each, key) for each in answer[0]]
+
+    def _shaped(self, answer: Any, key: str) -> Document:
+        # Whatever else stands behind a proxy's 200 must not be counted as a container without faults.
+        if not isinstance(answer, dict) or (key and not isinstance(answer.get(key), str)):
+            raise self.error(f"{self.where.name}: {_FOREIGN}")
+        return answer
 
     def _ask(self, ask: Callable[[], Any], absent: tuple[int, ...] = ()) -> Any:
         """The answer, or None for a status in `absent`."""
@@ -253,6 +273,7 @@ class Reader:
             raise explained(error, self.where, self._seconds, self.error) from error
 
     def _connected(self) -> Any:
+        load()
         import docker
 
         if self.where.url.startswith("unix://"):
@@ -326,7 +347,7 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
 
 def _words(error: Exception) -> str:
     if isinstance(error, json.JSONDecodeError | KeyError | TypeError | AttributeError | RecursionError):
-        return "the answer is not the engine's API"
+        return _FOREIGN
     return safe(str(error) or type(error).__name__, 300)
 
 
@@ -345,12 +366,12 @@ def repository(ref: str) -> str:
     return re.sub(r":[^/:]*$", "", ref.partition("@")[0])
 
 
-def load() -> None:
-    """Import the library before anybody waits for an answer."""
-    import docker  # noqa: F401  # its import is all that is wanted
-
-
 def image_pin(ref: str, *, host: str | None, environ: Mapping[str, str], seconds: float) -> Image:
-    """What can be run for `ref` and never moves. Blocks. Raises ProbeError where neither engine nor registry has it."""
+    """What can be run for `ref` and never moves. Blocks. Raises ProbeError where neither engine nor registry has it.
+
+    A reference that names its digest is taken at its word, with or without an engine: it cannot move.
+    """
+    if fixed := _FIXED.fullmatch(ref):
+        return Image(ref, f"{fixed[1]}@{fixed[2]}", fixed[2], "repository")
     with Reader(endpoint(host, environ), seconds) as engine:
         return engine.pin(ref)

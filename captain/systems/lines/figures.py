@@ -224,6 +224,8 @@ def _tell(found: Figures, seen: _Seen, asked: Question, complete: bool) -> None:
         observed["canary_found"] = seen.canary is not None
         if seen.canary is not None and seen.canary.at is not None:
             observed["canary"] = seen.canary.at
+        if seen.canary is not None and (fields := seen.canary.fields) is not None:
+            observed["canary_missing"] = [name for name in sorted(asked.required) if not has(fields, name)]
     if not seen.lines:
         notes.append("no line: silence proves nothing, so nothing is counted")
         notes += seen.doubts

@@ -84,7 +84,7 @@ def _append(current: Record, one: Told) -> None:
     current.add(one.text)
     if one.text.startswith(PYTHON):
         current.tracing = current.traced = True
-    elif current.tracing and not one.text[0].isspace() and not one.text.startswith(CHAINED):
+    elif current.tracing and one.text[:1].strip() and not one.text.startswith(CHAINED):
         current.tracing = False  # the line that names the exception
 
 

@@ -51,6 +51,8 @@ class Question:
     step: timedelta
     reduce: Reduce
     empty_is_zero: bool
+    covered: float = COVERED
+    """Share of the window that must have values."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,7 +194,7 @@ def _unusable(question: Question, found: tuple[Series, ...], wrongs: int, covere
         return f"{wrongs} of the values are NaN or infinite, so there is no value"
     if question.reduce == "only" and len(found) > 1:
         return f"{len(found)} series: take one with sum() or max() in the query, or give reduce"
-    if covered is not None and covered < COVERED:
+    if covered is not None and covered < question.covered:
         return f"there are values at {covered:.0%} of the window only, which says nothing about the rest"
     return None
 

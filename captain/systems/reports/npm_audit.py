@@ -49,12 +49,14 @@ def read(data: bytes, _: Asked) -> Facts:
 
 def _finding(name: str, one: Any, packages: dict[str, Any]) -> Finding:
     package = mapping(one, f"vulnerabilities.{text(name)}")
-    severity = _SEVERITIES.get(text(package.get("severity")), "unknown")
+    severity = _SEVERITIES.get(text(package.get("severity")))
+    if severity is None:
+        raise ValueError(f"{text(name)} has a severity that npm does not know")
     return Finding(
         "vulnerability",
         tuple(_advisories(name, packages)),
         f"{text(name)} {text(package.get('range'))}",
-        severity in ("critical", "high", "unknown"),
+        severity in ("critical", "high"),
         text(name),
         severity,
         package.get("fixAvailable", False) is not False,

@@ -15,6 +15,8 @@ def read(data: bytes, _: Asked) -> Facts:
     if not isinstance(document, list):
         raise ValueError("it is no list")
     bundles = mappings(document, "it")
+    if any("sizeLimit" in one and "passed" not in one for one in bundles):
+        raise ValueError("of a bundle with a limit it does not say whether it passed")
     limited = [one for one in bundles if "passed" in one]
     failed = [text(one.get("name")) for one in limited if not truth(one["passed"], "passed")]
     facts = Facts("size-limit", examined=len(limited), problems=len(failed))

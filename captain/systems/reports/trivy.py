@@ -94,5 +94,9 @@ def _findings(result: dict[str, Any]) -> list[Finding]:
 
 
 def _severity(one: dict[str, Any]) -> Severity:
-    said = text(one.get("Severity")).lower()
-    return next((name for name in SEVERITIES if name == said), "unknown")
+    """Trivy gives every finding one of these words: another would be counted as no high one."""
+    said = text(one.get("Severity"))
+    severity = next((name for name in SEVERITIES if name == said.lower()), None)
+    if severity is None:
+        raise ValueError(f"a finding has the severity {said or '(none)'}, which Trivy does not know")
+    return severity

@@ -13,6 +13,7 @@ from typing import Any
 
 from captain.errors import ProbeError
 from captain.safe import safe
+from captain.systems.docker_library import load
 from captain.systems.tree_files import Tree
 
 _MOST = 1000
@@ -54,6 +55,7 @@ class DockerIgnore:
 
 def read_docker_ignore(tree: Tree, context: str, dockerfile: str | None, until: float) -> DockerIgnore:
     """`<Dockerfile>.dockerignore` where there is one, else the context's own. Raises ProbeError if it is too much."""
+    load()
     from docker.utils.build import PatternMatcher
 
     named = [] if dockerfile is None else [f"{dockerfile}.dockerignore"]

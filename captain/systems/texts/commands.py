@@ -96,7 +96,7 @@ class Commands:
         if len(words) != 2 or _placeholder(words[1]) or words[1].startswith(("/", "~", "-")):
             return None
         there = posixpath.normpath(posixpath.join(cwd, words[1]))
-        if there.startswith("..") or not (self.tree.root / there).is_dir():
+        if there.startswith("..") or not self.tree.folder(there):
             return None
         return "" if there == "." else there
 
@@ -130,7 +130,7 @@ class Commands:
     def _exists(self, path: str) -> bool:
         if path not in self._seen:
             try:
-                self._seen[path] = (self.tree.root / path).exists()
+                self._seen[path] = self.tree.there(path)
             except (OSError, ValueError):
                 self._seen[path] = False
         return self._seen[path]

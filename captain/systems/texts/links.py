@@ -44,7 +44,7 @@ def dead_links(tree: Tree, text: Text) -> Iterator[tuple[str, int]]:
 def _leads(tree: Tree, path: str, anchor: str, text: Text) -> bool:
     names = (path, f"{path}.md", f"{path}.rst", f"{path}/index.md", f"{path}/README.md")
     try:
-        there = next((name for name in names if (tree.root / name).exists()), None)
+        there = next((name for name in names if tree.there(name)), None)
     except (OSError, ValueError):
         return False
     if there is None:

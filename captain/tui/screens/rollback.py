@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from captain.run.status import Status
 
 DRAW_EVERY = 0.25
+READ_FOR = 4.0
+"""Seconds that the reason why a key is dim stays, however often the bar is drawn meanwhile."""
 
 Ask = Callable[[Screen[Any]], Awaitable[Any]]
 Wanted = Literal["cause", "again"]
@@ -117,6 +119,7 @@ class RollbackScreen(Screen[Wanted | None]):
         self.work = work
         self.frame = 0
         self._seen = 0
+        self._refused: str | None = None
 
     @property
     def look(self) -> Look:
@@ -203,7 +206,9 @@ class RollbackScreen(Screen[Wanted | None]):
         self.query_one(WayBackBar).show(now)
         run, why = now.view.run, self._failed()
         ended = run.rollback is not None and run.rollback.end is not None
-        if why is not None:
+        if self._refused is not None:
+            verdict.tell(self._refused)
+        elif why is not None:
             verdict.tell(why, "error")
         elif ended and run.rollback is not None and run.rollback.end is not None:
             verdict.tell(_came_to(run.rollback.end.data), "muted" if run.state == "rolled_back" else "error")
@@ -250,10 +255,16 @@ class RollbackScreen(Screen[Wanted | None]):
         return None
 
     def _may(self, key: str) -> bool:
-        reason = self.why_not(key)
-        if reason is not None:
-            self.query_one(VerdictBar).tell(reason)
-        return reason is None
+        self._refused = self.why_not(key)
+        if self._refused is None:
+            return True
+        self.query_one(VerdictBar).tell(self._refused)
+        self.set_timer(READ_FOR, self._forget)
+        return False
+
+    def _forget(self) -> None:
+        self._refused = None
+        self.draw()
 
     def action_cause(self) -> None:
         if self._may("rollback.cause"):
