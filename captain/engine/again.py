@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from captain.engine import resting
+from captain.engine import resting, standing
 from captain.engine.gate import checked
 from captain.engine.measure import measure_all
 from captain.measurement import worst
@@ -21,15 +21,17 @@ async def check_again(desk: Desk) -> None:
     if refusal := allowed.changing(desk.view()):
         raise refusal
     if desk.open_run().standing:
+        # Of the commit and the files that are there now.
+        await standing.follow(desk)
         await resting.look(desk)
     view = desk.view()
     steps = [step for _, step in view.target.checklist.steps() if step.action is None and step.asks]
     steps = [step for step in steps if allowed.measure(view, step) is None]
-    due = [step for step in steps if not fresh(status(view, step))]
-    if due:
+    wanted = {step.id for step in steps if not fresh(status(view, step))}
+    if wanted:
         # What sums up is of before as soon as anything it counts is measured.
-        above = summing.resting(view.target.checklist)
-        due = [step for step in steps if step in due or step.id in above]
+        wanted |= summing.resting(view.target.checklist)
+    due = [step for step in steps if step.id in wanted]
     await measure_all(desk, due)
     if desk.open_run().standing:
         view = desk.view()

@@ -129,7 +129,7 @@ READ = {
     "Step.observe": "engine/act.py: step.observe",
     "Step.review": "checklist/steps.py: self.review",
     "Step.soak": "engine/timers.py: step.soak",
-    "Step.max_age": "engine/measure.py: step.max_age",
+    "Step.max_age": "engine/ages.py: step.max_age",
     "Step.on_error": "engine/plans.py: step.on_error",
     "Step.timeout": "engine/plans.py: step.timeout",
     "Step.retry": "engine/plans.py: step.retry",
