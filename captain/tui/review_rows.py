@@ -267,7 +267,9 @@ def item(look: Look, review: Review, line: Line, titles: int, width: int, frame:
     elif line.open and line.blocker:
         right.append(look.say("blocker", "muted"))
     said = _said(review, line) if line.open else ""
-    left = Content.assemble(mark, cell(title, titles) if said else title, "  ", look.say(said, "muted") if said else "")
+    left = Content.assemble(
+        mark, cell(title, min(titles, width // 2)) if said else title, "  ", look.say(said, "muted") if said else ""
+    )
     return spread(width, left, join(right, "  "), gap=2)
 
 

@@ -292,7 +292,9 @@ async def test_a_file_that_cannot_be_read_is_said_and_the_screen_can_be_left(sho
         (shop.root / "checklists" / "deploy.yaml").write_text("checklist: [")
         await pilot.press("r")
         await until(pilot, lambda: isinstance(app.screen, ReadinessScreen) and app.screen is not shown)
-        await until(pilot, lambda: "FAILED" in words(app) or screen(app).review is not None)
-        await pilot.press("q")
+        await until(pilot, lambda: "FAILED" in words(app))
+        assert "in the files" in words(app) and "opening" not in words(app)
+        assert ".yaml:" in words(app), "each problem with its place"
+        await pilot.press("escape")
         await until(pilot, lambda: isinstance(app.screen, BridgeScreen))
     assert app.failures == []

@@ -94,9 +94,14 @@ class ReadinessScreen(ReviewKeys):
             self._look_back()
 
     def failed(self, said: Content) -> None:
-        self._header.failed = True
+        self._header.failed = self._total.failed = True
         self._header.refresh()
+        self._total.refresh()
+        nothing = self._look.say("Nothing was opened.", "muted")
+        for one in (self.categories, self.items, self.advice):
+            one.fill([], empty=nothing)
         self.turn_to(4)
+        self._step.focus()
         super().failed(said)
 
     def _look_back(self) -> None:

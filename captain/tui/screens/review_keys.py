@@ -131,7 +131,9 @@ class ReviewKeys(StepKeys):
         {2: self.items, 3: self.advice, 4: self._step}[page].focus()
 
     def action_back(self) -> None:
-        if self.where == "item" and self.page == 4:
+        if self.failure is not None:
+            self.action_leave()
+        elif self.where == "item" and self.page == 4:
             self._show(self._came_from)
         elif self.where != "categories" or self.page != 2:
             self.turn_to(2)

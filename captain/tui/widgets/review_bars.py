@@ -84,6 +84,7 @@ class Total(Widget, can_focus=False):
         self.look = look
         self.review: Review | None = None
         self.small = False
+        self.failed = False
 
     def on_mount(self) -> None:
         self.border_title = "Score"
@@ -95,7 +96,7 @@ class Total(Widget, can_focus=False):
     def render(self) -> Content:
         look, review, width = self.look, self.review, self.content_size.width
         if review is None:
-            return look.paint(look.say("opening…", "muted"))
+            return look.paint(look.say("No score: nothing was opened." if self.failed else "opening…", "muted"))
         rows = (
             [review_rows.total_line(look, review, width)] if self.small else review_rows.total_rows(look, review, width)
         )
