@@ -83,11 +83,11 @@ class _Call:
 
     def _known(self) -> Known:
         """What the header can say before anything is opened: a look into captain.yaml, judged later."""
-        from captain.commands.shared.glance import glance
+        from captain.commands.shared.glance import glance, stands
         from captain.tui.moment import Known
 
         service, environment, protected = glance(self.common.cwd, self.environment)
-        return Known(service, environment, protected, self.version)
+        return Known(service, environment, protected, self.version, stands(self.common.cwd, self.checklist))
 
     def _opener(self) -> Callable[..., Awaitable[Engine]]:
         import asyncio

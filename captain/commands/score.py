@@ -10,6 +10,7 @@ from captain.commands.shared.options import Common, settle
 from captain.commands.shared.out import as_json, format_option, json_option, line, put
 
 if TYPE_CHECKING:
+    from captain.commands.shared.advice import Counsel
     from captain.commands.shared.ending import Ending
     from captain.commands.shared.runs import Row
     from captain.log.store import Log
@@ -61,31 +62,40 @@ def _newest(known: list[Row], service: str | None) -> Row:
 
 
 async def _score(common: Common, log: Log, row: Row, form: str, ending: Ending) -> int:
-    from captain.commands.shared import pages
+    from captain.commands.shared import advice, pages
     from captain.commands.shared.opening import engine_reading
     from captain.commands.shared.scoring import document
     from captain.score import decide, score
 
+    try:
+        # The engine takes the log with it when it closes.
+        entries = list(log.entries(run=row.run))
+    except BaseException:
+        log.close()
+        raise
     async with engine_reading(common, log, row, ending) as engine:
         view = engine.view()
         found = score(view)
         decision = decide(found)
         plain = document(found, decision)
+        counsel = advice.counsel(view, found, entries)
         if form == "json":
-            put(as_json({"run": view.run.id, **plain}))
+            put(as_json({"run": view.run.id, **plain, **advice.document(counsel)}))
         else:
             line((pages.head(view.run), "strong"))
-            _show(found, plain)
+            _show(found, plain, counsel)
     return _CODES[decision.word]
 
 
-def _show(found: Score, plain: dict[str, Any]) -> None:
+def _show(found: Score, plain: dict[str, Any], counsel: Counsel) -> None:
+    from captain.commands.shared import advice
     from captain.commands.shared.scoring import closing
 
     line("")
     width = max((len(one.title) for one in (*found.categories, *found.beside)), default=0)
     for one in found.categories:
-        line("  ", _row(one, width), ("  many not applicable" if one.much_excused else "", "warning"))
+        moved = advice.moved(counsel, one.id)
+        line("  ", _row(one, width), moved, ("  many not applicable" if one.much_excused else "", "warning"))
     for one in found.beside:
         line("  ", (f"{_row(one, width)}  not counted", "quiet"))
     if found.categories:
@@ -93,12 +103,14 @@ def _show(found: Score, plain: dict[str, Any]) -> None:
     closing(plain)
     for reason in plain["reasons"]:
         line(f"  {reason}")
+    advice.show_trend(counsel)
     if remaining := [item for one in found.categories for item in one.open]:
         line("")
         line(("Remaining", "strong"))
         for item in remaining:
             gaps = f"  capped by {', '.join(item.gaps)}" if item.gaps else ""
             line(f"  {_MARKS[item.credit]} {item.title}  {item.message}{gaps}")
+    advice.show(counsel)
 
 
 def _row(one: Category, width: int) -> str:

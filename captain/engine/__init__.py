@@ -15,6 +15,7 @@ from captain.clock import Clock
 from captain.engine import act as acting
 from captain.engine import attempts, locks, opening, people, roll_back, trials, trusting, way_back
 from captain.engine import gate as gates
+from captain.engine.again import check_again
 from captain.engine.desk import Desk
 from captain.engine.following import follow
 from captain.engine.measure import measure, measure_all, prepared
@@ -173,6 +174,10 @@ class Engine:
             and not (only_due and status(view, step).state == "measured")
         ]
         await measure_all(self._desk, steps, purpose)
+
+    async def check_again(self) -> None:
+        """Measure what is not good and fresh in all sections; of a review it counts as a check."""
+        await check_again(self._desk)
 
     async def gate(
         self,

@@ -23,6 +23,7 @@ __all__ = [
     "asked_for",
     "covers",
     "fits",
+    "fresh",
     "live",
     "may_sign",
     "missing",
@@ -35,6 +36,7 @@ __all__ = [
 ]
 
 MAX_ALIASES = 8
+TOO_OLD = "measured too long ago"
 CLOCK_SLACK = timedelta(seconds=2)
 """A result may be dated so far ahead of the clock; further ahead its age is unknown."""
 
@@ -167,7 +169,7 @@ def stale_because(view: View, step: Step, result: Result, depth: int = 0) -> str
     if resting.changed(view, result):
         return "what it read may have changed since"
     if 0 < result.max_age_ms < (view.now - resting.seen_at(view, result)) / timedelta(milliseconds=1):
-        return "measured too long ago"
+        return TOO_OLD
     if why := summed_before(view, step, result):
         return why
     if at[0].phase in ("pre", None) and result.seq < view.deployed and live(step) and step.soak is None:
@@ -192,6 +194,11 @@ def _stands_for_older(view: View, step: Step, result: Result, depth: int) -> str
         if other.action is None and (why := stale_because(view, other, seen, depth + 1)):
             return f"{other.title}: {why}"
     return None
+
+
+def fresh(found: Status) -> bool:
+    """Whether what was measured last is good and not stale, whoever has still to sign it."""
+    return found.result is not None and found.stale_why is None and found.verdict.good
 
 
 def live(step: Step) -> bool:

@@ -22,11 +22,11 @@ from textual.worker import WorkType
 
 from captain.errors import CaptainError
 from captain.tui import terminal
-from captain.tui.keys import BRIDGE, QUIT, RUN, bindings, shown_key
+from captain.tui.keys import BRIDGE, QUIT, REVIEW, RUN, bindings, shown_key
 from captain.tui.keys import keymap as parse_keymap
 from captain.tui.moment import Known
 from captain.tui.present import Look
-from captain.tui.screens.run import Opener, RunScreen
+from captain.tui.screens.aboard import Aboard, Opener
 
 if TYPE_CHECKING:
     from captain.engine import Engine
@@ -96,7 +96,7 @@ class CaptainApp(App[None]):
 
     def on_ready(self) -> None:
         # The first frame is out. Waiting for the next refresh as well would cost two of its periods.
-        if isinstance(self.screen, RunScreen):
+        if isinstance(self.screen, Aboard):
             self.screen.begin()
 
     def settled(self) -> None:
@@ -118,7 +118,7 @@ class CaptainApp(App[None]):
     def get_default_screen(self) -> Screen[Any]:
         """The screen captain was asked for is the first one: no other is laid out before it."""
         if self._known is not None and self._opener is not None:
-            return RunScreen(self, self._known, self._opener)
+            return self._aboard(self._known, self._opener)
         if self.home is not None:
             from captain.tui.screens.bridge import BridgeScreen
 
@@ -127,7 +127,7 @@ class CaptainApp(App[None]):
 
     def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
         """What the palette lists: the keys of this screen that may be pressed now, and the theme."""
-        keys = {"run": RUN, "bridge": BRIDGE}.get(screen.id or "", ())
+        keys = {"run": RUN, "review": REVIEW, "bridge": BRIDGE}.get(screen.id or "", ())
         why = getattr(screen, "why_not", None)
         for key in keys:
             # Panels and the palette itself are nearer by their own key.
@@ -143,7 +143,17 @@ class CaptainApp(App[None]):
 
     def open_run(self, known: Known, opener: Opener) -> None:
         """Show a run over what is there."""
-        self.push_screen(RunScreen(self, known, opener))
+        self.push_screen(self._aboard(known, opener))
+
+    def _aboard(self, known: Known, opener: Opener) -> Aboard:
+        """The screen of a run: a review has one of its own."""
+        if known.standing:
+            from captain.tui.screens.readiness import ReadinessScreen
+
+            return ReadinessScreen(self, known, opener)
+        from captain.tui.screens.run import RunScreen
+
+        return RunScreen(self, known, opener)
 
     def open_history(self) -> None:
         from captain.tui.screens.history import HistoryScreen

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from collections import Counter
+from typing import TYPE_CHECKING
 
 from textual.content import Content
 
 from captain.measurement import Verdict
 from captain.run import Run
-from captain.tui.harbour import Sight, open_verdicts, verdict_of
+from captain.tui.harbour import Reviewed, Sight, open_verdicts, verdict_of
 from captain.tui.present import Look, Role, age, cell, join, lines, running_clock, spread, till, verdict_mark
 
+if TYPE_CHECKING:
+    from captain.tui.review import Review
+
+BAR_NAME = 16
+SCORE = 9
 ENVIRONMENT = 15
 VERSION = 11
 _ENDS: dict[str, tuple[str, Role]] = {
@@ -49,9 +55,9 @@ def open_run(look: Look, run: Run, sight: Sight, width: int) -> Content:
     first = Content.assemble(
         cell(_environment(look, run, chip=True), ENVIRONMENT),
         " ",
-        cell(look.say(run.release.label, "bold"), VERSION),
+        cell(look.say(run.checklist if run.standing else run.release.label, "bold"), VERSION),
         cell(state, 13),
-        look.say(run.opened or "first section", "muted"),
+        look.say("review" if run.standing else run.opened or "first section", "muted"),
     )
     last = run.last.at if run.last is not None else run.start.at
     who = run.start.actor.name.partition("@")[0]
@@ -107,6 +113,58 @@ def nothing_open(look: Look, sight: Sight) -> Content:
             look.say("No runs yet.  ", "muted"), look.say("n", "hand"), look.say(" start the first release", "muted")
         )
     return Content.assemble(look.say("No open run.  ", "muted"), look.say("n", "hand"), look.say(" new run", "muted"))
+
+
+def readiness(look: Look, sight: Sight, reviewed: Reviewed | None, width: int) -> list[Content]:
+    """What the review comes to, what forbids a go, and a thin bar for each category."""
+    found, missing = _scored(look, sight, reviewed)
+    if found is None:
+        return [missing]
+    from captain.tui import review_rows
+
+    rows = [review_rows.verdict(look, found, width), Content("")]
+    for group in found.groups:
+        if group.counted and group.range is not None:
+            low, high = group.range
+            cells = max(4, width - BAR_NAME - SCORE)
+            drawn = Content.assemble(
+                cell(look.say(group.section.title), BAR_NAME),
+                review_rows.bar(look, low, high, cells),
+                cell(review_rows.percent(look, low, high), SCORE, right=True),
+            )
+            rows.append(drawn)
+    return rows
+
+
+def readiness_line(look: Look, sight: Sight, reviewed: Reviewed | None, width: int) -> Content:
+    """The same in one row."""
+    found, missing = _scored(look, sight, reviewed)
+    label = look.say("readiness  ", "muted")
+    if found is None:
+        return cell(Content.assemble(label, missing), width)
+    from captain.tui import review_rows
+
+    return cell(Content.assemble(label, review_rows.verdict(look, found, width - label.cell_length)), width)
+
+
+def _scored(look: Look, sight: Sight, reviewed: Reviewed | None) -> tuple[Review | None, Content]:
+    """The review that can be shown, else the one sentence that says why there is none."""
+    if sight.review is None:
+        if not sight.declared:
+            return None, look.say("No review yet.", "muted")
+        if sight.standing:
+            said = look.say(" opens the first one", "muted")
+            return None, Content.assemble(look.say("No review yet.  ", "muted"), look.say("r", "hand"), said)
+        named = look.say("captain init", "bold")
+        return None, Content.assemble(look.say("No review yet: ", "muted"), named, look.say(" writes one", "muted"))
+    if reviewed is None:
+        return None, look.say("scoring…", "muted")
+    if reviewed.view is None:
+        return None, look.say(reviewed.trouble or "it cannot be scored", "warning")
+    from captain.tui.moment import Live, moment
+    from captain.tui.review import Review
+
+    return Review(moment(reviewed.view, Live()), reviewed.past), Content("")
 
 
 def ends(look: Look, sight: Sight, width: int) -> list[Content]:

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from datetime import datetime
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +22,11 @@ from captain.settings import Settings
 
 if TYPE_CHECKING:
     from captain.engine import Engine
+    from captain.run.view import View
+    from captain.score.past import Then
 
+REVIEW_EVERY = timedelta(minutes=5)
+"""How long a review that nobody wrote in is not read again: HEAD may have moved meanwhile."""
 MOST_RUNS = 40
 """Newest runs that are read whole; history has all of them."""
 
@@ -41,7 +45,7 @@ class Sight:
     standing: frozenset[str] = frozenset()
     """Those of them that take no version."""
     open: tuple[Run, ...] = ()
-    """The newest first."""
+    """The newest first; reviews, which always stand, behind all releases."""
     recent: tuple[Run, ...] = ()
     total: int = 0
     """Runs in the log that are no checks."""
@@ -58,6 +62,23 @@ class Sight:
             if run.state in ("completed", "rolled_back"):
                 newest.setdefault((run.service, run.environment), run)
         return tuple(run for run in newest.values() if run.state == "completed")
+
+    @property
+    def review(self) -> Run | None:
+        """The review that is shown: of a protected environment before others, the newest before older ones."""
+        found = [run for run in self.open if run.standing]
+        return next((run for run in found if run.protected), found[0] if found else None)
+
+
+@dataclass(frozen=True, slots=True)
+class Reviewed:
+    """A review as it was read last."""
+
+    run: Run
+    view: View | None
+    past: tuple[Then, ...] = ()
+    trouble: str | None = None
+    """Why it cannot be scored."""
 
 
 def open_verdicts(run: Run) -> list[Verdict]:
@@ -102,6 +123,7 @@ class Harbour:
         self.clock: Clock = clock or SystemClock()
         self._identify = actor
         self._actor: Actor | None = None
+        self._reviewed: Reviewed | None = None
 
     @property
     def actor(self) -> Actor:
@@ -149,7 +171,7 @@ class Harbour:
             ]
             folded = [run for event in starts[:MOST_RUNS] if (run := fold(log.entries(run=event.run))) is not None]
         return {
-            "open": tuple(run for run in folded if not run.ended),
+            "open": tuple(sorted((run for run in folded if not run.ended), key=lambda run: run.standing)),
             "recent": tuple(sorted((run for run in folded if run.end), key=_ended, reverse=True)),
             "total": len(starts),
             "ends": tuple(expiring(folded, now)),
@@ -178,14 +200,39 @@ class Harbour:
             raise
         return engine
 
-    def _engine(self, publish: Callable[[Event], None], checklist: str, environment: str) -> Engine:
+    async def reviewed(self, run: Run) -> Reviewed:
+        """How a review stands now, by the files it is pinned to. Read again only where something was written since."""
+        kept, now = self._reviewed, self.clock.now()
+        same = kept is not None and kept.view is not None and (kept.run.id, kept.run.entries) == (run.id, run.entries)
+        if kept is None or not same or kept.view is None or now - kept.view.now > REVIEW_EVERY:
+            try:
+                self._reviewed = kept = await self._read_review(run)
+            except CaptainError as error:
+                self._reviewed = kept = Reviewed(run, None, trouble=error.message)
+        return kept if kept.view is None else replace(kept, view=replace(kept.view, now=now))
+
+    async def _read_review(self, run: Run) -> Reviewed:
+        from captain.tui.reading import past_of
+
+        engine = await asyncio.to_thread(self._engine, lambda event: None, run.checklist, run.environment, True)
+        try:
+            await engine.resume(run.id, quiet=True)
+            view = engine.view()
+        finally:
+            await engine.close()
+        return Reviewed(run, view, await asyncio.to_thread(past_of, self.settings.log, view))
+
+    def _engine(
+        self, publish: Callable[[Event], None], checklist: str, environment: str, read_only: bool = False
+    ) -> Engine:
         from captain.engine import Engine
         from captain.loader import load
         from captain.log.store import Log
 
         target = load(checklist, environment, cwd=self.cwd)
         actor = self.actor
-        log = Log.open(self.settings.log, clock=self.clock, actor=actor, read_only=self.read_only)
+        read_only = read_only or self.read_only
+        log = Log.open(self.settings.log, clock=self.clock, actor=actor, read_only=read_only)
         try:
             return Engine(
                 target,
@@ -195,7 +242,7 @@ class Harbour:
                 publish=publish,
                 clock=self.clock,
                 environ=self.environ,
-                read_only=self.read_only,
+                read_only=read_only,
                 trust=self.trust,
             )
         except BaseException:

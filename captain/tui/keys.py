@@ -65,9 +65,38 @@ RUN: tuple[Key, ...] = (
     Key("run.close_filter", "escape", "close_filter", "all steps", "Leave the filter", shown=False),
 )
 
+REVIEW: tuple[Key, ...] = (
+    Key(
+        "review.measure", "enter", "measure", "measure", "Measure the category; open an item; measure or sign it", "go"
+    ),
+    Key("review.measure_stale", "m", "measure_stale", "measure all", "Measure all that is not good and fresh", "all"),
+    Key("review.next_problem", "n", "next_problem", "next problem", "Go to the next item that is not right", "next"),
+    Key("review.sign", "s", "sign", "sign", "Approve or reject this item with your name", "sign"),
+    Key("review.waive", "w", "waive", "waive", "Accept the risk of this item, until a day", "waive"),
+    Key("review.not_applicable", "x", "not_applicable", "n/a", "Say that this item does not apply here", "n/a"),
+    Key("review.act", "a", "act", "run", "Run this item's drill; asks first", "run"),
+    Key("review.advice", "r", "advice", "advice", "What to do next, and what does not fit together", "advice"),
+    Key("review.back", "escape", "back", "back", "To the categories, then back to where you came from", "back"),
+    Key("review.help", "question_mark", "help", "help", "Every key, and why a dim one is dim", "help", shown=False),
+    Key("review.countersign", "S", "countersign", "countersign", "Stand behind another's waiver or n/a", shown=False),
+    Key("review.withdraw", "u", "withdraw", "take back", "Take back what you signed or waived here", shown=False),
+    Key("review.previous_problem", "N", "previous_problem", "problem before", "Go to the one before", shown=False),
+    Key("review.note", "c", "note", "note", "Write a note", shown=False),
+    Key("review.gate", "g", "gate", "gate", "Record go or no-go for this category", shown=False),
+    Key("review.abort", "A", "abort", "give up", "Give this review up; asks first", shown=False),
+    Key("review.trust", "t", "trust", "trust", "Look at the commands of these files and accept them", shown=False),
+    Key("review.history", "h", "history", "history", "Earlier runs", shown=False),
+    Key("review.panel_1", "1", "panel(1)", "categories", "Go to the categories", shown=False),
+    Key("review.panel_2", "2", "panel(2)", "items", "Go to the items of the category", shown=False),
+    Key("review.panel_3", "3", "panel(3)", "advice", "Go to the advice", shown=False),
+    Key("review.panel_4", "4", "panel(4)", "item", "Everything about the item", shown=False),
+    Key("review.leave", "q", "leave", "leave", "Leave; the review stands", shown=False),
+)
+
 BRIDGE: tuple[Key, ...] = (
     Key("bridge.resume", "enter", "resume", "open run", "Open the run under the cursor", "open"),
     Key("bridge.new", "n", "new", "new run", "Start a release", "new"),
+    Key("bridge.readiness", "r", "readiness", "readiness", "The review of this service, and its score", "review"),
     Key("bridge.history", "h", "history", "history", "Earlier runs", "history"),
     Key("bridge.filter", "slash", "filter", "filter", "Show only the runs that hold these letters", "filter"),
     Key("bridge.commands", "ctrl+p", "app.command_palette", "commands", "Every command by name"),
@@ -159,7 +188,7 @@ def shown_key(key: Key, keymap: Mapping[str, str]) -> str:
 
 def keymap(text: str) -> dict[str, str]:
     """`run.roll_back=ctrl+r,run.gate=G` as a map of binding ids to keys. Raises UsageError naming what is wrong."""
-    every = (*RUN, *BRIDGE, *ROLLBACK, *HISTORY, *DIALOG, DRY_RUN, *CHOICE, *HELP, *MOVE, *MOVE_DETAIL, QUIT)
+    every = (*RUN, *REVIEW, *BRIDGE, *ROLLBACK, *HISTORY, *DIALOG, DRY_RUN, *CHOICE, *HELP, *MOVE, *MOVE_DETAIL, QUIT)
     known = {key.id for key in every}
     found: dict[str, str] = {}
     for part in filter(None, (piece.strip() for piece in text.split(","))):

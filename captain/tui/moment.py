@@ -32,6 +32,8 @@ class Known:
     environment: str
     protected: bool = False
     version: str | None = None
+    standing: bool = False
+    """Whether it is the review of a service, which takes no version."""
 
 
 @dataclass(frozen=True, slots=True)

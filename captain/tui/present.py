@@ -251,6 +251,20 @@ def join(parts: Iterable[Content], between: str = " · ", style: str = "") -> Co
     return Content.styled(between, style).join(list(parts))
 
 
+def fitting(parts: Iterable[Content], width: int, between: str = " · ", style: str = "") -> Content:
+    """As many whole parts as there is room for, the first always; `…` stands for those that yield.
+
+    Half a number could be read as another.
+    """
+    parts = list(parts)
+    for kept in range(len(parts), 0, -1):
+        more = [] if kept == len(parts) else [Content.styled("…", style)]
+        said = join([*parts[:kept], *more], between, style)
+        if said.cell_length <= width:
+            return said
+    return join(parts[:1])
+
+
 def age(then: datetime, now: datetime) -> str:
     """How old, in one unit: `8 s`, `2 m`, `3 h`, `12 d`, and `5 Oct` after 30 days."""
     passed = now - then
@@ -274,7 +288,8 @@ def took(milliseconds: float) -> str:
         return f"{seconds} s"
     if seconds < 3600:
         return f"{seconds // 60} m {seconds % 60} s" if seconds % 60 else f"{seconds // 60} m"
-    return f"{seconds // 3600} h {seconds % 3600 // 60} m"
+    hours, minutes = seconds // 3600, seconds % 3600 // 60
+    return f"{hours} h {minutes} m" if minutes else f"{hours} h"
 
 
 def span_of(duration: timedelta) -> str:
@@ -317,6 +332,7 @@ __all__ = [
     "cell",
     "count",
     "digest",
+    "fitting",
     "hold",
     "join",
     "lines",

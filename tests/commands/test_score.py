@@ -66,6 +66,36 @@ def test_where_nothing_was_reviewed_the_way_to_begin_is_said(shop: Shop, captain
     assert "nothing was reviewed here yet" in said.err and "captain check readiness -e ENV" in said.err
 
 
+def test_the_score_says_what_to_do_next_and_what_it_came_from(shop: Shop, captain_says: Captain) -> None:
+    reviewed(shop)
+    captain_says("check", "readiness", "-e", "staging")
+    (shop.root / "notes.txt").write_text("written")
+    captain_says("check", "readiness", "-e", "staging", "--all")
+    said = captain_says("score")
+    assert "Checks so far: 25 → 75 %  ▲ 50 since" in said.out
+    assert "75 %      Weak  ▲ 50" in said.out
+    lines = said.out.splitlines()
+    first = lines[lines.index("Next") + 1]
+    assert first.startswith("  put right Load test: ") and "lifts the whole 75 → 100" in first
+    assert "without it there is no go" in first
+    assert "      captain check readiness -e staging --step gap.1" in lines
+    assert "Recommendations and gaps" in lines and "      asked     file load-test.txt" in lines
+    assert "      observed  exists = false, at " in said.out
+
+
+def test_the_json_has_trend_advice_recommendations_and_contradictions(shop: Shop, captain_says: Captain) -> None:
+    reviewed(shop)
+    (shop.root / "notes.txt").write_text("written")
+    captain_says("check", "readiness", "-e", "staging")
+    said = captain_says("score", "--json").json
+    assert [(one["low"], one["high"]) for one in said["trend"]] == [(75, 75)]
+    assert said["change"]["points"] == 0 and said["change"]["sections"] == {"infrastructure": 0}
+    assert said["next"][0]["step"] == "gap.1" and said["next"][0]["lifts"]["whole"] == [75, 100]
+    assert said["recommendations"][0]["step"] == "gap.1" and said["recommendations"][0]["open"] is True
+    assert said["recommendations"][0]["observed"] == {"exists": False}
+    assert said["contradictions"] == []
+
+
 def test_a_check_of_a_review_ends_with_the_number_and_the_decision_that_captain_score_prints(
     shop: Shop, captain_says: Captain
 ) -> None:

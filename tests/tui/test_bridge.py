@@ -9,15 +9,18 @@ from pathlib import Path
 import pytest
 
 from captain.events import Draft
+from captain.run import Run
+from captain.score.past import past
 from captain.tui.app import CaptainApp
 from captain.tui.dialogs.base import Dialog
-from captain.tui.harbour import Harbour, Sight
+from captain.tui.harbour import Harbour, Reviewed, Sight
 from captain.tui.screens.bridge import BridgeScreen
 from captain.tui.screens.run import RunScreen
 from tests.shop import ME, Shop
+from tests.tui.review_world import ReviewWalk
 from tests.tui.snapshots import same_picture, until, words
 from tests.tui.test_run_stories import mark
-from tests.tui.walk import KAREN, NOW, Frozen, Walk
+from tests.tui.walk import KAREN, NOW, Frozen, Still, Walk
 
 
 @pytest.fixture(autouse=True)
@@ -112,12 +115,20 @@ async def test_a_spectator_starts_nothing(shop: Shop) -> None:
 class Past(Harbour):
     """A harbour whose files are the picture's."""
 
+    review: ReviewWalk | None = None
+
+    async def reviewed(self, run: Run) -> Reviewed:
+        assert self.review is not None
+        view = Still(self.review, lambda event: None, NOW).view()
+        return Reviewed(run, view, past(self.review.events(), view))
+
     def _files(self) -> dict[str, object]:
         return {
             "service": "shop",
             "declared": True,
             "environments": (("production", True), ("staging", False)),
-            "checklists": ("deploy",),
+            "checklists": ("deploy", "readiness"),
+            "standing": frozenset({"readiness"}),
         }
 
 
@@ -149,14 +160,29 @@ async def test_a_week_of_releases(tmp_path: Path, size: tuple[int, int]) -> None
         ended(walk, version, environment, state, NOW - timedelta(days=days), timedelta(minutes=minutes))
     walk.close()
     harbour = Past(Settings(walk.path), tmp_path, lambda: KAREN, environ={}, clock=Frozen(NOW))
+    harbour.review = ReviewWalk(walk.path).reviewed()
     app = CaptainApp(walk.path, home=harbour, environ={}, calm=True)
     async with app.run_test(size=size) as pilot:
-        await until(pilot, lambda: sight(app) is not None)
+        await until(pilot, lambda: isinstance(app.screen, BridgeScreen) and app.screen.reviewed is not None)
         text = words(app)
         same_picture(app, f"bridge-{size[0]}")
     assert "▲ PRODUCTION" in text and "1.4.0" in text and "1 FAIL · 1 unknown" in text
     assert "✓ completed" in text and "≈ aborted" in text
-    assert "resume production 1.4.0" in text
+    assert "resume production 1.4.0" in text or "resume production readiness" in text
+    assert "84–93 %  ✗ NO-GO" in text, "the review is there whatever is open"
+    harbour.review.close()
+
+
+async def test_without_a_review_the_key_that_begins_one_is_said(tmp_path: Path) -> None:
+    from captain.settings import Settings
+
+    harbour = Past(Settings(tmp_path / "log.sqlite"), tmp_path, lambda: KAREN, environ={}, clock=Frozen(NOW))
+    app = CaptainApp(tmp_path / "log.sqlite", home=harbour, environ={}, calm=True)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await until(pilot, lambda: sight(app) is not None)
+        assert "No review yet.  r opens the first one" in words(app)
+        await pilot.press("r")
+        await until(pilot, lambda: "Open the review" in words(app))
 
 
 async def test_letters_narrow_both_lists(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -129,6 +129,9 @@ class Walk:
     path: Path
     target: Target = field(default_factory=target)
     clock: Frozen = field(default_factory=lambda: Frozen(START))
+    name: str = RUN
+    begins: Mapping[str, Any] = field(default_factory=dict)
+    """What its first entry says otherwise."""
 
     def __post_init__(self) -> None:
         self.log = Log.open(self.path, clock=self.clock, actor=KAREN)
@@ -155,6 +158,7 @@ class Walk:
                 "files": [],
                 "trust": None,
                 "linked": None,
+                **self.begins,
             },
         )
 
@@ -165,7 +169,7 @@ class Walk:
         return self
 
     def add(self, kind: str, data: dict[str, Any], actor: Actor = KAREN, evidence: Sequence[Evidence] = ()) -> Recorded:
-        (event,) = self.log.append([Draft(kind, RUN, data)], actor=actor, evidence=evidence)
+        (event,) = self.log.append([Draft(kind, self.name, data)], actor=actor, evidence=evidence)
         return event
 
     def result(
@@ -193,7 +197,7 @@ class Walk:
             "truncated": False,
         }
         piece = Evidence("application/json", json.dumps(document).encode())
-        self.add(
+        self.record(
             "step.result",
             {
                 "step": step,
@@ -216,9 +220,13 @@ class Walk:
                 ],
                 "truncated": False,
             },
-            evidence=[piece],
+            piece,
         )
         return self
+
+    def record(self, kind: str, data: dict[str, Any], piece: Evidence) -> None:
+        """One result with its evidence."""
+        self.add(kind, data, evidence=[piece])
 
     def signed(self, on: str, name: str, meaning: str = "approve", note: str = "", actor: Actor = KAREN) -> Walk:
         self.add(
@@ -333,7 +341,7 @@ class Walk:
         self.log.close()
 
     def events(self) -> list[Recorded]:
-        return list(self.log.entries(run=RUN))
+        return list(self.log.entries(run=self.name))
 
     def run(self) -> Run:
         found = fold(self.events())

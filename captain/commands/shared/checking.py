@@ -20,7 +20,7 @@ from captain.events import Asked, Asking, Event, Recorded
 from captain.exports import exports, names
 from captain.fields import parse_duration
 from captain.run import allowed, resting, summing
-from captain.run.status import status
+from captain.run.status import fresh, status
 
 if TYPE_CHECKING:
     from captain.checklist import Checklist, Step, Target
@@ -140,7 +140,7 @@ class Wish:
         found = [step for step in steps if allowed.measure(view, step) is None]
         if view.run.standing and not self.everything:
             # What is good and fresh stays; what was not good is looked at again, for it may have been put right.
-            due = {step.id for step in found if step.id in self.steps or not _stays(view, step)}
+            due = {step.id for step in found if step.id in self.steps or not fresh(status(view, step))}
             if due:
                 # What sums up is of before as soon as anything it counts is measured.
                 due |= summing.resting(view.target.checklist)
@@ -177,12 +177,6 @@ class Wish:
 
     def _title(self, step: str) -> str:
         return (self.titles or {}).get(step, step)
-
-
-def _stays(view: View, step: Step) -> bool:
-    """Whether what was measured last is good and not stale, whoever has still to sign it."""
-    found = status(view, step)
-    return found.result is not None and found.stale_why is None and found.verdict.good
 
 
 def _unseen(view: View, step: Step) -> bool:

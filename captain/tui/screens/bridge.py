@@ -18,7 +18,7 @@ from textual.worker import WorkType
 from captain.errors import CaptainError
 from captain.run import Run
 from captain.tui import bridge_rows as rows
-from captain.tui.harbour import Harbour, Sight
+from captain.tui.harbour import Harbour, Reviewed, Sight
 from captain.tui.keys import BRIDGE, bindings
 from captain.tui.moment import Known
 from captain.tui.present import Look, Role, spread
@@ -69,6 +69,18 @@ class BridgeState(Bar):
         return rows.state(self.look, width, self.run, self.sight)
 
 
+class BridgeReadiness(Bar):
+    """The review in one row, where there is no room for its panel."""
+
+    def __init__(self, look: Look) -> None:
+        super().__init__(look, id="readiness-line")
+        self.sight: Sight | None = None
+        self.reviewed: Reviewed | None = None
+
+    def row(self, width: int) -> Content:
+        return Content("") if self.sight is None else rows.readiness_line(self.look, self.sight, self.reviewed, width)
+
+
 class BridgeScreen(Screen[None]):
     """Where captain starts without a verb."""
 
@@ -80,6 +92,7 @@ class BridgeScreen(Screen[None]):
         self.captain = app
         self.harbour = harbour
         self.sight: Sight | None = None
+        self.reviewed: Reviewed | None = None
         self.letters = ""
         self._small = False
         look = self._look = app.look
@@ -87,7 +100,9 @@ class BridgeScreen(Screen[None]):
         self._header.read_only = harbour.read_only
         self._open = Rows(look, "open", "1 Open runs")
         self._recent = Rows(look, "recent", "2 Recent runs")
-        self._ends = Sheet(look, "ends", "3 Ends soon")
+        self._readiness = Sheet(look, "readiness", "3 Readiness")
+        self._line = BridgeReadiness(look)
+        self._ends = Sheet(look, "ends", "4 Ends soon")
         self._out = Sheet(look, "out", "Running now")
         self._filter = Filter(look)
         self._state = BridgeState(look)
@@ -100,10 +115,12 @@ class BridgeScreen(Screen[None]):
                 yield self._open
                 yield self._recent
             with Vertical(id="right"):
+                yield self._readiness
                 yield self._ends
                 yield self._out
         yield self._filter
         with Container(id="bottom"):
+            yield self._line
             yield self._state
             yield self._keys
 
@@ -131,6 +148,30 @@ class BridgeScreen(Screen[None]):
             return
         self.captain.settled()
         self.draw()
+        if self.sight.review is not None:
+            score: WorkType[None] = partial(self._score, self.sight.review)
+            self.run_worker(score, group="score", exclusive=True, exit_on_error=False)
+
+    async def _score(self, run: Run) -> None:
+        """The review's score, after everything else is on the screen: its checklist takes a while to load."""
+        try:
+            self.reviewed = await self.harbour.reviewed(run)
+        except Exception as error:  # nothing else would say it
+            self.captain.keep(error)
+            self.tell(f"captain itself failed: {type(error).__name__}: {error}", "error")
+            return
+        self._draw_review()
+
+    def _draw_review(self) -> None:
+        sight = self.sight
+        if sight is None:
+            return
+        self._readiness.fill(partial(rows.readiness, self._look, sight, self.reviewed))
+        self._readiness.styles.height = 4 if self.reviewed is None or self.reviewed.view is None else 14
+        where = "" if sight.review is None else f"{sight.review.environment} · r open"
+        self._readiness.border_subtitle = self._look.paint(self._look.say(where))
+        self._line.sight, self._line.reviewed = sight, self.reviewed
+        self._line.refresh()
 
     def draw(self) -> None:
         """Everything, from what was read last."""
@@ -151,6 +192,7 @@ class BridgeScreen(Screen[None]):
         say = look.say
         self._open.border_subtitle = look.paint(say(f"{len(sight.open)} open"))
         self._recent.border_subtitle = look.paint(say(f"{sight.total} runs · h history"))
+        self._draw_review()
         self._ends.fill(partial(rows.ends, look, sight))
         self._out.fill(partial(rows.out, look, sight))
         # Two rows a run, and never more than half of the screen.
@@ -184,13 +226,16 @@ class BridgeScreen(Screen[None]):
         if run is None:
             dim["bridge.resume"] = "there is no run here"
         elif not run.ended:
-            words["bridge.resume"] = f"resume {run.environment} {run.release.label}"
+            what = run.checklist if run.standing else run.release.label
+            words["bridge.resume"] = f"resume {run.environment} {what}"
             chosen = "bridge.resume"
         why = self._why_no_new()
         if why is not None:
             dim["bridge.new"] = why
         elif chosen is None and sight is not None and not sight.open:
             chosen = "bridge.new"
+        if (review := self._why_no_review()) is not None:
+            dim["bridge.readiness"] = review
         self._keys.show(chosen, words, dim)
 
     def _why_no_new(self) -> str | None:
@@ -229,7 +274,7 @@ class BridgeScreen(Screen[None]):
         if run is None:
             self.tell("there is no run here")
             return
-        known = Known(run.service, run.environment, run.protected, run.release.label)
+        known = Known(run.service, run.environment, run.protected, run.release.label, run.standing)
         self.captain.open_run(
             known,
             partial(self.harbour.open, checklist=run.checklist, environment=run.environment, run=run.id),
@@ -243,15 +288,36 @@ class BridgeScreen(Screen[None]):
         work: WorkType[None] = self._new
         self.run_worker(work, group="dialog", exit_on_error=False)
 
-    async def _new(self) -> None:
+    def action_readiness(self) -> None:
+        """The review that is shown; the first one is opened by the same question as a release."""
+        if self.sight is not None and self.sight.review is not None:
+            self._resume(self.sight.review)
+            return
+        why = self._why_no_review()
+        if why is not None:
+            self.tell(why)
+            return
+        work: WorkType[None] = partial(self._new, reviews=True)
+        self.run_worker(work, group="dialog", exit_on_error=False)
+
+    def _why_no_review(self) -> str | None:
+        """Why no review can be opened; None where one is there or can be."""
+        sight = self.sight
+        if sight is not None and sight.review is not None:
+            return None
+        why = self._why_no_new()
+        if why is None and sight is not None and not sight.standing:
+            return "captain.yaml names no review: captain init writes one"
+        return why
+
+    async def _new(self, *, reviews: bool = False) -> None:
         from captain.tui.dialogs.new_run import NewRunDialog
 
         sight = self.sight
         assert sight is not None and sight.service is not None
         try:
-            dialog: Screen[Any] = NewRunDialog(
-                sight.service, sight.environments, sight.checklists, standing=sight.standing
-            )
+            offered = [one for one in sight.checklists if not reviews or one in sight.standing]
+            dialog: Screen[Any] = NewRunDialog(sight.service, sight.environments, offered, standing=sight.standing)
             answer = await self.captain.push_screen_wait(dialog)
         except CaptainError as error:
             self.tell(error.message)
@@ -259,7 +325,11 @@ class BridgeScreen(Screen[None]):
         if answer is None:
             return
         known = Known(
-            sight.service, answer.environment, dict(sight.environments)[answer.environment], answer.version or None
+            sight.service,
+            answer.environment,
+            dict(sight.environments)[answer.environment],
+            answer.version or None,
+            answer.checklist in sight.standing,
         )
         opener = partial(
             self.harbour.open, checklist=answer.checklist, environment=answer.environment, version=answer.version

@@ -7,7 +7,7 @@ from textual.widget import Widget
 
 from captain.run.view import section_state
 from captain.tui.moment import Known, Moment
-from captain.tui.present import Look, Role, count, join, running_clock, spread, whole
+from captain.tui.present import Look, Role, count, fitting, join, running_clock, spread, whole
 from captain.tui.wayback import way_back
 
 _PHASES: dict[str, tuple[str, Role, Role]] = {
@@ -125,9 +125,9 @@ class VerdictBar(Bar):
             if self.failed is not None:
                 return Content.assemble(look.chip("FAILED", "chip-error"), " ", look.say(self.failed, "error"))
             return spread(width, look.say("opening…", "muted"))
-        word, role = chip(self.moment)
+        word, role = self.chip()
         clock = look.say(f"{self.moment.view.now:%H:%M:%S} UTC", "plain")
-        if width >= 100:
+        if width >= 100 and not self.moment.view.run.standing:
             started = self.moment.view.run.start.at
             ended = self.moment.view.run.end
             until = ended.at if ended is not None else self.moment.view.now
@@ -138,6 +138,16 @@ class VerdictBar(Bar):
         room = width - filled.cell_length - clock.cell_length - 4
         said = self._said(room) if self.message is None else look.say(whole(self.message[0], room), self.message[1])
         return spread(width, Content.assemble(filled, "  ", said), clock, gap=2)
+
+    def chip(self) -> tuple[str, Role]:
+        """The one word, and how loud it is."""
+        assert self.moment is not None
+        return chip(self.moment)
+
+    def counts(self) -> list[tuple[str, Role]]:
+        """What is not a pass, worst first."""
+        assert self.moment is not None
+        return tally(self.moment)
 
     def _said(self, room: int) -> Content:
         assert self.moment is not None
@@ -155,8 +165,9 @@ class VerdictBar(Bar):
         if view.run.ended:
             return look.say(f"run {view.run.state.replace('_', ' ')}; it takes notes only", "muted")
         held = [look.say(f"held by {view.lock_holder}", "warning")] if view.lock_holder is not None else []
-        counts = [look.say(text, role) for text, role in tally(moment)]
-        return join([*held, *counts] or [look.say("everything passed", "success")], " · ", look.style("muted"))
+        said = [*held, *(look.say(text, role) for text, role in self.counts())]
+        # What is worst stands first: the others yield.
+        return fitting(said or [look.say("everything passed", "success")], room, " · ", look.style("muted"))
 
 
 def chip(moment: Moment) -> tuple[str, Role]:

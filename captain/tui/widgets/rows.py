@@ -40,14 +40,14 @@ class Rows(OptionList):
         self.look = look
         self.current: str | None = None
         self.border_title = look.paint(look.say(title))
-        self._draws: list[tuple[str, Draw]] = []
+        self._draws: list[tuple[str | None, Draw]] = []
         self._empty = Content("")
         self._drawing = False
 
-    def fill(self, rows: Sequence[tuple[str, Draw]], *, empty: Content) -> None:
-        """These rows from now on; `empty` where there are none."""
+    def fill(self, rows: Sequence[tuple[str | None, Draw]], *, empty: Content) -> None:
+        """These rows from now on; `empty` where there are none. A row without a name is only read."""
         self._draws, self._empty = list(rows), empty
-        names = [name for name, _ in self._draws]
+        names = [name for name, _ in self._draws if name is not None]
         if self.current not in names:
             self.current = names[0] if names else None
         self.draw()
@@ -61,21 +61,28 @@ class Rows(OptionList):
                 self.set_options([Option(self.look.paint(Content(" ") + self._empty), disabled=True)])
                 return
             prompts = [self._prompt(name, draw) for name, draw in self._draws]
-            if [option.id for option in self.options] == [f"row-{name}" for name, _ in self._draws]:
+            names = [None if name is None else f"row-{name}" for name, _ in self._draws]
+            if self.options and [option.id for option in self.options] == names:
                 for index, prompt in enumerate(prompts):
                     self.replace_option_prompt_at_index(index, prompt)
             else:
-                options = [
-                    Option(prompt, id=f"row-{name}") for (name, _), prompt in zip(self._draws, prompts, strict=True)
-                ]
-                self.set_options(options)
-            self.highlighted = next(index for index, (name, _) in enumerate(self._draws) if name == self.current)
+                self.set_options(
+                    Option(prompt, id=name, disabled=name is None) for name, prompt in zip(names, prompts, strict=True)
+                )
+            at = (index for index, (name, _) in enumerate(self._draws) if name is not None and name == self.current)
+            self.highlighted = next(at, None)
         finally:
             self._drawing = False
 
-    def _prompt(self, name: str, draw: Draw) -> Content:
+    def go(self, row: str) -> None:
+        """Put the cursor on a row that is there."""
+        if row != self.current:
+            self.current = row
+            self.draw()
+
+    def _prompt(self, name: str | None, draw: Draw) -> Content:
         width = (self.scrollable_content_region.width or self.size.width) - 2
-        bar = self.look.say("▌", "hand") if name == self.current else Content(" ")
+        bar = self.look.say("▌", "hand") if name is not None and name == self.current else Content(" ")
         return self.look.paint(lines(Content.assemble(bar, row) for row in draw(max(10, width)).split("\n")))
 
     def watch_highlighted(self, highlighted: int | None) -> None:
@@ -84,7 +91,7 @@ class Rows(OptionList):
         if self._drawing or highlighted is None or highlighted >= len(self._draws):
             return
         name = self._draws[highlighted][0]
-        if name == self.current:
+        if name is None or name == self.current:
             return
         before, self.current = self.current, name
         for index, (row, draw) in enumerate(self._draws):

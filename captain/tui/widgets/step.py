@@ -19,9 +19,12 @@ class StepPanel(VerticalScroll, can_focus=True):
     BINDINGS = bindings(MOVE_DETAIL)
     HELP = "What the step asks, what was seen, and who signed. j and k scroll, end follows output."
 
-    def __init__(self, look: Look) -> None:
+    def __init__(self, look: Look, *, title: str = "2 Step", pages: str = "3 watch · 4 log") -> None:
+        """`pages` names the other panels that take its place on a small terminal."""
         super().__init__(id="step", classes="panel")
         self.look = look
+        self._title = title
+        self._pages = pages
         self.moment: Moment | None = None
         self.step: str | None = None
         self.seen: Seen | None = None
@@ -32,7 +35,7 @@ class StepPanel(VerticalScroll, can_focus=True):
         yield self._body
 
     def on_mount(self) -> None:
-        self.border_title = "2 Step"
+        self.border_title = self._title
 
     def say(self, content: Content) -> None:
         """Show this instead of a step: why nothing could be opened."""
@@ -75,7 +78,7 @@ class StepPanel(VerticalScroll, can_focus=True):
         if running and reading and not follows:
             notes.append(self.look.say("end follow", "muted"))
         if self.small:
-            notes.append(self.look.say("3 watch · 4 log", "muted"))
+            notes.append(self.look.say(self._pages, "muted"))
         self.border_subtitle = self.look.paint(join(notes, " · "))
 
     def on_focus(self) -> None:

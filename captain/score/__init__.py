@@ -117,6 +117,12 @@ class Category:
         return rounded(self.raw[1])
 
     @property
+    def range(self) -> tuple[int, int]:
+        """Low and high, worked out once."""
+        low, high = self.raw
+        return rounded(low), rounded(high)
+
+    @property
     def label(self) -> Label:
         return label(self.low)
 
@@ -150,11 +156,11 @@ class Score:
 
     @property
     def low(self) -> int:
-        return floor(_mean([Fraction(category.low) for category in self.categories]) + _HALF)
+        return whole(category.low for category in self.categories)
 
     @property
     def high(self) -> int:
-        return floor(_mean([Fraction(category.high) for category in self.categories]) + _HALF)
+        return whole(category.high for category in self.categories)
 
     @property
     def label(self) -> Label:
@@ -229,6 +235,11 @@ def rounded(raw: Fraction) -> int:
     return 100 if raw == 100 else min(95, 5 * floor(raw / 5 + _HALF))
 
 
+def whole(categories: Iterable[int]) -> int:
+    """What the rounded percentages of all categories come to: their mean, half up; 0 without any."""
+    return floor(_mean([Fraction(one) for one in categories]) + _HALF)
+
+
 def label(percent: int) -> Label:
     """A percentage in words."""
     return next(word for least, word in _LABELS if percent >= least)
@@ -238,10 +249,18 @@ def _mean(values: Sequence[Fraction]) -> Fraction:
     return sum(values, Fraction(0)) / len(values) if values else Fraction(0)
 
 
-def score(view: View, without: Collection[str] = ()) -> Score:
-    """The score of a run as it stands now, as if the steps `without` were not there: they ask for it themselves."""
+def statuses(view: View) -> dict[str, Status]:
+    """What each step means now, by its id: derived once for everything that follows from it."""
+    return {step.id: status(view, step) for _, step in view.target.checklist.steps()}
+
+
+def score(view: View, without: Collection[str] = (), *, known: Mapping[str, Status] | None = None) -> Score:
+    """The score of a run as it stands now, as if the steps `without` were not there: they ask for it themselves.
+
+    `known` are the view's `statuses`, where they are at hand.
+    """
     steps = [step for _, step in view.target.checklist.steps() if step.id not in without]
-    found = {step.id: status(view, step) for step in steps}
+    found = {step.id: status(view, step) for step in steps} if known is None else known
     gaps = {step.id: step for step in steps if step.affects}
     open_gaps = {name for name in gaps if _credit(found[name]) not in ("full", "excused")}
     touched: dict[str, list[str]] = {}

@@ -1,0 +1,63 @@
+"""One key measures again what is not good and fresh in a review, and that counts as a check."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from captain.errors import Refusal
+from tests.shop import Shop
+from tests.tui.test_review_stories import REVIEW, SERVICE
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Iterator[Shop]:
+    world = Shop(tmp_path / "shop")
+    world.write(SERVICE, REVIEW)
+    yield world
+    world.close()
+
+
+def measured(shop: Shop) -> list[str]:
+    return [event.data["step"] for event in shop.recorded("step.result")]
+
+
+async def test_what_is_good_and_fresh_stays(shop: Shop) -> None:
+    engine = shop.engine(checklist="readiness")
+    await engine.open(None)
+    await engine.check_again()
+    assert sorted(measured(shop)) == ["healthy", "notes", "staging"]
+    await engine.check_again()
+    assert sorted(measured(shop)[3:]) == ["notes", "staging"], "what failed may have been put right"
+    first, second = shop.recorded("run.checked")
+    assert (first.data["measured"], first.data["kept"]) == (3, 0)
+    assert (second.data["measured"], second.data["kept"]) == (2, 1)
+    assert second.data["verdict"] == "unknown", "a blocker waits for a person"
+    await engine.close()
+
+
+async def test_in_a_release_it_measures_and_says_nothing_of_a_check(tmp_path: Path) -> None:
+    shop = Shop(tmp_path / "shop")
+    engine = shop.engine()
+    await engine.open("1.4.0")
+    request = engine.trust()
+    assert request is not None
+    await engine.accept(request.digest)
+    await engine.check_again()
+    assert "healthy-before" in measured(shop) and shop.recorded("run.checked", "action.intent") == []
+    await engine.close()
+    shop.close()
+
+
+async def test_a_spectator_is_refused_and_nothing_is_recorded(shop: Shop) -> None:
+    engine = shop.engine(checklist="readiness")
+    run = await engine.open(None)
+    await engine.close()
+    looking = shop.engine(checklist="readiness", read_only=True)
+    await looking.resume(run, quiet=True)
+    with pytest.raises(Refusal, match="only looks"):
+        await looking.check_again()
+    await looking.close()
+    assert measured(shop) == []
