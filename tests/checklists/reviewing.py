@@ -12,6 +12,7 @@ from captain.engine import Engine
 from captain.events import Actor
 from captain.loader import load
 from captain.log.store import Log
+from captain.run import allowed
 from captain.run.status import Status, status
 from captain.settings import Settings
 
@@ -36,7 +37,7 @@ class Review:
     def _engine(self) -> Engine:
         lines = "".join(f"      {name}: {text!r}\n" for name, text in self.params.items())
         params = f"    params:\n{lines}" if lines else ""
-        names = "DATABASE_URL, REDIS_URL, GITHUB_TOKEN, AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY"
+        names = "DATABASE_URL, SCRATCH_DATABASE_URL, REDIS_URL, GITHUB_TOKEN, AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY"
         (self.root / "captain.yaml").write_text(
             f"service: shop\nsecrets: [{names}]\nenvironments:\n  staging:\n    allow: [{self.allow}]\n{params}"
         )
@@ -60,7 +61,9 @@ class Review:
             await engine.open(None)
             if (request := engine.trust()) is not None:
                 await engine.accept(request.digest)
-            wanted = [one for _, one in engine.target.checklist.steps() if not steps or one.id in steps]
+            asked = [one for _, one in engine.target.checklist.steps()]
+            may = [one for one in asked if steps or allowed.measure(engine.view(), one) is None]
+            wanted = [one for one in may if not steps or one.id in steps]
             for one in [*(one for one in wanted if not one.after), *(one for one in wanted if one.after)]:
                 await engine.measure(one.id)
             results = engine.view().run.results

@@ -353,7 +353,8 @@ async def test_what_no_captain_can_watch_yet_waits_for_evidence(shop: Reviewed) 
     for _, step in steps:
         for rule in step.sign_off:
             assert rule.evidence == "required", step.id
-            assert rule.valid_for is not None, step.id
+            # What is decided about this commit alone ends with it.
+            assert rule.valid_for is not None or step.id in ("rec.4", "gate.deploy-now"), step.id
         assert step.manual is None, f"{step.id} is a bare tick"
 
 

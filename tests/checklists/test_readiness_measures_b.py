@@ -38,7 +38,7 @@ def repo(tmp_path: Path) -> Repo:
 
 
 def review(folder: Path, **more: str) -> Review:
-    params = {**OFF, "backup_path": f'"{folder.parent}/backups/*.dump"', **more}
+    params = {**OFF, "backups": f'"{folder.parent}/backups/*.dump"', **more}
     return Review(folder, params, environ={"DOCKER_HOST": f"unix://{folder.parent}/no-engine.sock"})
 
 
@@ -119,7 +119,7 @@ SPOILED = [
      "gating"),
     ("perf.bundle-ci", "fail", changed(".github/workflows/ci.yml", "npx size-limit", "npx eslint"), "step.found"),
     ("perf.bundle-ci", "fail", built("reports/size-limit.json", [{**shop.SIZES[0], "passed": False}]), "sizes.prob"),
-    ("perf.bundle-ci", "unknown", gone("reports/size-limit.json"), "no such file is there"),
+    ("perf.bundle-ci", "unknown", gone("reports/size-limit.json"), "there is no such file"),
     ("perf.code-split", "fail", built("frontend/.next/diagnostics/route-bundle-stats.json", shop.STATS[:1]), "refused"),
     ("perf.code-split", "fail",
      built("frontend/.next/diagnostics/route-bundle-stats.json",
@@ -127,14 +127,14 @@ SPOILED = [
     ("perf.lazy", "fail", changed("frontend/app/page.tsx", shop.TRACKED["frontend/app/page.tsx"], "const a = 1\n"),
      "dynamic"),
     ("perf.lazy", "fail", built("frontend/.next/react-loadable-manifest.json", LOADED), "build.lazy_entries"),
-    ("perf.lazy", "warn", gone("frontend/.next/react-loadable-manifest.json"), "no such file is there"),
+    ("perf.lazy", "warn", gone("frontend/.next/react-loadable-manifest.json"), "there is no such file"),
     ("dr.automated", "fail", kept(SMALL, newest_age=3 * shop.DAY), "kept.newest_age"),
     ("dr.automated", "fail", kept(SMALL, apart=2 * shop.DAY), "kept.gap_max"),
     ("dr.automated", "fail", kept([2_000, *SMALL]), "kept.size_ratio"),
     ("dr.automated", "fail", kept([0, *SMALL]), "kept.newest_size"),
     ("dr.automated", "fail", kept(SMALL[:4]), "kept.count"),
-    ("dr.automated", "fail", changed("deploy/backup.cron", "15 3 * * *", "#"), "when"),
-    ("dr.automated", "fail", gone("deploy/backup.cron"), "schedule.files"),
+    ("dr.automated", "fail", changed("ops/backup.cron", "15 3 * * *", "#"), "when"),
+    ("dr.automated", "fail", gone("ops/backup.cron"), "schedule.files"),
     ("dr.runbook", "fail", changed("docs/disaster-recovery.md", "## Failback", "## More"), "headings_missing"),
     ("dr.runbook", "fail", changed("docs/disaster-recovery.md", "# Title", "# Title\n\nTODO: numbers"), "todo"),
     ("dr.incident", "fail", changed("docs/incidents.md", "## Escalation", "## More"), "headings_missing"),

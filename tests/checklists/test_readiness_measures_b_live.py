@@ -352,7 +352,7 @@ async def test_a_copy_elsewhere_is_fresh_encrypted_and_private(
 
 async def test_a_nightly_dump_does_not_keep_a_promise_of_five_minutes(repo: Repo, postgres_server: Postgres) -> None:
     secrets = {"DATABASE_URL": postgres_server.dsn()}
-    params = {"backup_path": text(f"{repo.path.parent}/backups/*.dump")}
+    params = {"backups": text(f"{repo.path.parent}/backups/*.dump")}
     verdict, message = await Review(repo.path, params, secrets).verdict("dr.rto-rpo")
     assert verdict == "fail" and "archiver.archive_timeout = 0s" in message
     with postgres_server.setting(archive_timeout="60s"):

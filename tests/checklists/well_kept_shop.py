@@ -83,7 +83,7 @@ TRACKED = {
     ".github/workflows/ci.yml": CI,
     ".github/workflows/uptime.yml": UPTIME,
     ".github/workflows/deploy.yml": DEPLOY,
-    "deploy/backup.cron": "15 3 * * * /usr/local/bin/backup-shop\n",
+    "ops/backup.cron": "15 3 * * * /usr/local/bin/backup-shop\n",
     "docs/deploy.md": document("Prerequisites", "Steps", "Verification", "Rollback", "Contacts"),
     "docs/rollback.md": document(
         "When", "How", "Database", "Verify", more="Type `captain rollback`: it takes backend and frontend back.\n"
