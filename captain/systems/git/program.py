@@ -16,6 +16,7 @@ from pathlib import Path
 from captain.effects.program import Finished, probe_environ, run_program
 from captain.errors import ProbeError, ProgramError, UsageError
 from captain.safe import safe
+from captain.systems.git.shared import shared
 
 LIMIT = 64 * 1024 * 1024
 """Bytes of output kept: the index of a large repository, listed."""
@@ -162,7 +163,7 @@ async def toplevel(path: Path, environ: Mapping[str, str], timeout: timedelta = 
     Raises ProbeError where git refuses to say: the repository belongs to somebody else, or git is missing.
     """
     git = Git(path, environ, timeout)
-    done = await git.attempt("rev-parse", "--show-toplevel")
+    done = await shared(path, "toplevel", lambda: git.attempt("rev-parse", "--show-toplevel"))
     said = decoded(done.stderr)
     if done.exit_code == 0:
         top = Path(decoded(done.stdout).rstrip("\n"))

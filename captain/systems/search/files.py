@@ -15,6 +15,7 @@ from captain.effects.program import probe_environ, run_program
 from captain.errors import ProbeError, ProgramError
 from captain.safe import safe
 from captain.systems.git.program import Git, decoded, legible, toplevel
+from captain.systems.git.shared import shared
 from captain.systems.globs import Glob
 
 MAX_FILES = 50_000
@@ -75,7 +76,7 @@ async def files_of(
         paths = tuple(path for path in walked(root) if meant(path))
         return Files(paths, _executable(root, paths), in_git=False)
     git = Git(root, environ, timeout)
-    done = await git.run("ls-files", "-z", "--stage")
+    done = await shared(root, "index", lambda: git.run("ls-files", "-z", "--stage"))
     loose = None if tracked_only else await git.run("ls-files", "-z", "--others", "--exclude-standard")
     if done.truncated or (loose is not None and loose.truncated):
         raise ProbeError(f"git ls-files in {safe(root)}: more than captain reads")
