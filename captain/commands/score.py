@@ -30,35 +30,46 @@ _MARKS = {
 
 @click.command("score")
 @click.argument("run", required=False)
+@click.option("-e", "--environment", metavar="ENV", help="The newest review of this environment.")
 @format_option
 @json_option
 @click.pass_context
-def command(ctx: click.Context, run: str | None, form: str) -> int:
+def command(ctx: click.Context, run: str | None, environment: str | None, form: str) -> int:
     """Score RUN, or the newest review of this service. Exit 0 go, 1 no-go, 3 where too much is not verified."""
     from captain.commands.shared.ending import headless
     from captain.commands.shared.opening import open_log
     from captain.commands.shared.runs import find, rows, service_here
+    from captain.errors import UsageError
+
+    if run is not None and environment is not None:
+        raise UsageError("a run has its environment already", hint="leave -e or RUN out")
 
     common = settle(ctx)
     log = open_log(common, read_only=True)
     try:
         known = rows(log)
-        row = find(known, run, None, checks=True) if run is not None else _newest(known, service_here(common))
+        if run is not None:
+            row = find(known, run, None, checks=True)
+        else:
+            row = _newest(known, service_here(common), environment)
     except BaseException:
         log.close()
         raise
     return headless(lambda ending: _score(common, log, row, form, ending))
 
 
-def _newest(known: list[Row], service: str | None) -> Row:
+def _newest(known: list[Row], service: str | None, environment: str | None) -> Row:
     from captain.errors import UsageError
 
     reviews = [one for one in known if one.start.data["kind"] == "standing" and one.start.data["service"] == service]
-    if not reviews:
+    chosen = [one for one in reviews if environment in (None, one.start.data["environment"])]
+    if not chosen:
+        where = "" if environment is None else f" in {environment}"
         raise UsageError(
-            "nothing was reviewed here yet", hint="captain check readiness -e ENV measures the review that init writes"
+            f"nothing was reviewed here{where} yet",
+            hint=f"captain check readiness -e {environment or 'ENV'} measures the review that init writes",
         )
-    return reviews[0]
+    return chosen[0]
 
 
 async def _score(common: Common, log: Log, row: Row, form: str, ending: Ending) -> int:

@@ -66,6 +66,20 @@ def test_where_nothing_was_reviewed_the_way_to_begin_is_said(shop: Shop, captain
     assert "nothing was reviewed here yet" in said.err and "captain check readiness -e ENV" in said.err
 
 
+def test_each_environment_has_a_score_of_its_own(shop: Shop, captain_says: Captain) -> None:
+    reviewed(shop)
+    captain_says("check", "readiness", "-e", "staging")
+    (shop.root / "notes.txt").write_text("written")
+    captain_says("check", "readiness", "-e", "production")
+    assert "shop › staging" in captain_says("score", "-e", "staging").out
+    assert "25 %" in captain_says("score", "-e", "staging").out
+    assert "shop › production" in captain_says("score").out
+    elsewhere = captain_says("score", "-e", "testing")
+    assert elsewhere.code == 2 and "nothing was reviewed here in testing yet" in elsewhere.err
+    both = captain_says("score", "shop-staging-readiness", "-e", "staging")
+    assert both.code == 2 and "leave -e or RUN out" in both.err
+
+
 def test_the_score_says_what_to_do_next_and_what_it_came_from(shop: Shop, captain_says: Captain) -> None:
     reviewed(shop)
     captain_says("check", "readiness", "-e", "staging")
