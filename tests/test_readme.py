@@ -16,6 +16,7 @@ import sys
 import termios
 import time
 import tomllib
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -26,7 +27,8 @@ from captain.loader import lint
 from captain.loader.wording import summary
 from captain.probes import probes
 from captain.rollbacks import strategies
-from tests.git_repo import Repo
+from tests.git_repo import ENVIRON, Repo
+from tests.scaffold.repositories import SERVICE, make
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
@@ -57,20 +59,46 @@ def commands() -> str:
     return table(("command", "what it does"), *((f"`captain {verb}`", line) for verb, line in VERBS.items()))
 
 
-BLOCKS = {"kinds": kinds, "strategies": strategy_table, "commands": commands}
+def first_score(folder: Path) -> str:
+    """What `captain init` says in a clone of a Django and Next.js service, on a machine without Docker."""
+    origin, clone = make(folder / "origin" / "shop", SERVICE), folder / "shop"
+    Repo(folder).git("clone", "--quiet", str(origin), str(clone))
+    socket = f"unix://{folder}/none.sock"
+    own = {"PYTHONPATH": str(ROOT), "XDG_STATE_HOME": str(folder / "state"), "DOCKER_HOST": socket, "COLUMNS": "100"}
+    done = subprocess.run(
+        [sys.executable, "-u", "-m", "captain", "init"],
+        cwd=clone,
+        env={**ENVIRON, **own},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout
+    said = done.stdout.replace(socket, "unix:///var/run/docker.sock")
+    return f"```console\n$ git clone https://git.example.com/shop.git && cd shop && captain init\n{said}```"
+
+
+BLOCKS: dict[str, Callable[[Path], str]] = {
+    "kinds": lambda _: kinds(),
+    "strategies": lambda _: strategy_table(),
+    "commands": lambda _: commands(),
+    "first score": first_score,
+}
 
 
 @pytest.mark.parametrize("name", BLOCKS)
-def test_a_table_is_what_the_code_says(name: str) -> None:
+def test_a_block_is_what_the_code_says(name: str, tmp_path: Path) -> None:
     pattern = re.compile(rf"(<!-- {name}: begin [^>]*-->\n)(.*?)(<!-- {name}: end -->)", re.DOTALL)
     text = README.read_text(encoding="utf-8")
     found = pattern.search(text)
     assert found is not None, f"README.md has no block {name}"
-    now = BLOCKS[name]() + "\n"
+    now = BLOCKS[name](tmp_path) + "\n"
     if WRITE:
         README.write_text(pattern.sub(lambda match: match[1] + now + match[3], text), encoding="utf-8")
         return
-    assert found[2] == now, f"the table {name} is stale: CAPTAIN_WRITE_README=1 pytest tests/test_readme.py"
+    assert found[2] == now, f"the block {name} is stale: CAPTAIN_WRITE_README=1 pytest tests/test_readme.py"
 
 
 def test_every_file_and_picture_it_points_at_is_there() -> None:
@@ -110,7 +138,8 @@ def test_the_example_checklist_lints(tmp_path: Path) -> None:
 
 def promised() -> list[str]:
     """Every command of the README's console blocks, split where `&&` joins several."""
-    lines = [line for block in re.findall(r"```console\n(.*?)```", TEXT, re.DOTALL) for line in block.splitlines()]
+    told = re.sub(r"(<!-- first score: begin [^\n]*\n```console\n\$ [^\n]*\n).*?```", r"\1```", TEXT, flags=re.DOTALL)
+    lines = [line for block in re.findall(r"```console\n(.*?)```", told, re.DOTALL) for line in block.splitlines()]
     assert all(line.startswith("$ ") for line in lines)
     return [part.strip() for line in lines for part in line[2:].partition(" #")[0].split("&&")]
 
@@ -126,6 +155,8 @@ ELSEWHERE = {
     "ruff format --check .": "a step of .ci/run",
     "mypy": "a step of .ci/run",
     "lint-imports": "tests/test_contracts.py, and a step of .ci/run",
+    "git clone https://git.example.com/shop.git": "the block says what came of it",
+    "cd shop": "the block says what came of it",
 }
 """Commands that another test runs, or that would run this one again."""
 
@@ -134,6 +165,10 @@ OWN_SERVICE = {
     "captain lint": 0,
     "captain check deploy -e production --phase pre": 4,
     "captain run deploy -r 1.4.0 -e production": 4,
+    "captain check readiness -e staging": 4,
+    "captain score -e staging": 1,
+    "captain run readiness -e staging": 4,
+    "captain check readiness -e staging --format github --report sarif=captain.sarif --report tap=captain.tap": 4,
 }
 """Commands for a repository, with the exit code of a first call in a repository whose people signed nothing yet."""
 
@@ -159,7 +194,7 @@ def test_the_commands_for_your_own_service_run_in_their_order(tmp_path: Path) ->
         "TERM": "xterm-256color",
         "LANG": "C.UTF-8",
     }
-    for command in (one for one in promised() if one in OWN_SERVICE):
+    for command in dict.fromkeys(one for one in promised() if one in OWN_SERVICE):
         if command.startswith("captain run"):
             code, said = on_a_terminal(command, folder, environ)
         else:
@@ -181,6 +216,7 @@ def test_the_commands_for_your_own_service_run_in_their_order(tmp_path: Path) ->
 
 def on_a_terminal(command: str, folder: Path, environ: dict[str, str]) -> tuple[int, str]:
     """Start a command that draws, press q once the run is there, and return its exit code and what it drew."""
+    there = b"Documentation" if "readiness" in command else b"No uncommitted changes"
     leader, follower = pty.openpty()
     fcntl.ioctl(follower, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 120, 0, 0))
     process = subprocess.Popen(
@@ -201,7 +237,7 @@ def on_a_terminal(command: str, folder: Path, environ: dict[str, str]) -> tuple[
                     seen += os.read(leader, 65536)
                 except OSError:
                     break
-            if b"No uncommitted changes" in seen and time.monotonic() - pressed > 2:
+            if there in seen and time.monotonic() - pressed > 2:
                 os.write(leader, b"q")
                 pressed = time.monotonic()
         return process.wait(timeout=10), seen.decode("utf-8", "replace")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-import textwrap
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,7 +16,7 @@ if TYPE_CHECKING:
     from captain.score import Score
 
 SECONDS = 60
-_SHOWN = 12
+_SHOWN = 8
 
 
 def first_look(common: Common, checklist: str, environment: str) -> None:
@@ -33,8 +32,9 @@ def first_look(common: Common, checklist: str, environment: str) -> None:
         told = [f"not measured: {error.message}"]
     width = max(60, shutil.get_terminal_size((100, 24)).columns)
     for at, sentence in enumerate(told):
-        first, rest = f"{'' if at else 'score':<9}", " " * 18
-        say(textwrap.fill(sentence, width, initial_indent=first, subsequent_indent=rest, break_on_hyphens=False))
+        # A line each: `captain check` tells all of it.
+        line = f"{'' if at else 'score':<9}{sentence}"
+        say(line if len(line) <= width else f"{line[: width - 1].rstrip()}…")
 
 
 async def _measure(common: Common, checklist: str, environment: str, ending: Ending, told: list[str]) -> int:
@@ -72,6 +72,14 @@ def _word(one: StepOutcome) -> str:
     return "for people" if one.found.state in ("waiting", "lapsed") else one.found.verdict.value
 
 
+def _why(one: StepOutcome) -> str:
+    """What was seen where it failed; what was asked for stands in the checklist."""
+    result = one.found.result
+    conditions = result.event.data["conditions"] if result is not None else ()
+    wrong = [each["resolved"] for each in conditions if each["role"] == "expect" and each["verdict"] == "fail"]
+    return "; ".join(wrong) or one.found.message
+
+
 def sentence(found: Score, word: str) -> str:
     """The score on one line, with how much of it anybody knows."""
     from captain.score import interval
@@ -96,7 +104,7 @@ def report(found: Outcome) -> list[str]:
     lines = [f"of {total} steps: " + ", ".join(f"{count[word]} {word}" for word in words if count[word])]
     bad = [one for one in steps if words_of[one.step.id] in ("fail", "unknown")]
     bad.sort(key=lambda one: one.step.severity != "blocker")
-    lines += [f"{words_of[one.step.id]:<7}  {one.step.title}: {one.found.message}" for one in bad[:_SHOWN]]
+    lines += [f"{words_of[one.step.id]:<7}  {one.step.title}: {_why(one)}" for one in bad[:_SHOWN]]
     if len(bad) > _SHOWN:
-        lines.append(f"and {len(bad) - _SHOWN} more")
+        lines.append(f"and {len(bad) - _SHOWN} more: captain check readiness -e ENV tells all of each")
     return lines
