@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Annotated, Any, ClassVar, Literal, Self, TypedDict
 
@@ -15,6 +16,14 @@ from captain.safe import safe
 
 _SLACK = timedelta(seconds=2)
 """An entry may be dated so far ahead of the clock; further ahead its age is unknown."""
+
+_MAKES: Mapping[Kept, str] = {
+    "result": "captain check or captain act measures it there",
+    "drill": "captain act runs it there",
+    "rehearsal": "captain rollback is one",
+    "gate": "captain gate decides it",
+}
+"""What would bring an entry of that kind."""
 
 
 @probe("record")
@@ -82,7 +91,7 @@ expect: [ok, age <= days(90)]"""
         entry = await ctx.records.newest(kind, name, where)
         if entry is None:
             what = "decision on" if self.gate is not None else f"{self.sort} of"
-            note = f"the log holds no {what} {safe(name, 130)} in {safe(where, 64)} yet"
+            note = f"the log holds no {what} {safe(name, 130)} in {safe(where, 64)} yet; {_MAKES[kind]}"
             return Measurement({"found": False}, self.asks(), notes=(note,))
         now = ctx.clock.now()
         notes: tuple[str, ...] = ()

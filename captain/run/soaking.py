@@ -49,7 +49,7 @@ class Timer:
 def timer(soak: Soak, where: str, found: Deployment | None, now: datetime) -> Timer | str:
     """The time that runs since this deployment, or why none runs."""
     if found is None:
-        return f"the log knows of no deployment into {where}, so nothing is monitored yet"
+        return f"the log knows of no deployment into {where}, so nothing is monitored yet: captain run deploys"
     if found.at is None:
         return f"nothing is monitored: in {where}, {found.run} {found.why}"
     if found.at > now + CLOCK_SLACK:

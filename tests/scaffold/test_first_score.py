@@ -21,10 +21,11 @@ from tests.scaffold.repositories import LIBRARY, SERVICE, make
 ROOT = Path(__file__).parents[2]
 REPOSITORIES: Mapping[str, dict[str, str]] = {"service": SERVICE, "library": LIBRARY, "empty": {}}
 _NAMES = re.compile(
-    r"sign-off|signed by|[\w./-]+\.(?:ya?ml|md|json|xml|txt|toml|py)\b|\.\w+ignore|\S+/\S+|\*|Docker|Prometheus|"
+    r"sign-off|signed by|\bneeds [\w.-]+|\benvironments\.\w+|"
+    r"[\w./-]+\.(?:ya?ml|md|json|xml|txt|toml|py)\b|\.\w+ignore|\S+/\S+|\*|Docker|Prometheus|"
     r"\b[A-Z][A-Z0-9]*_[A-Z0-9_]+\b|\bcaptain\b|\bgit\b|\bset\b|\brelease\.\w+|`\w+`"
 )
-"""What a person can go to: a signature, a file, an address, an engine, a secret, a command, a key."""
+"""What a person can go to: a signature, a file, an address, an engine, a secret, a command, a key, another step."""
 
 
 @dataclass(frozen=True)
