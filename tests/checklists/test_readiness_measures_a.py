@@ -67,7 +67,7 @@ HALF = {
     ],
     "ci.pre-deploy": ["verify.found > 0 && verify.gating && verify.in_needs_of_deploy"],
     "ci.post-deploy": ["after.in_needs_of_deploy", "smoke.found > 0 && smoke.soft_failures == 0"],
-    "ci.health-retries": ['script.per_pattern["attempts"] > 0'],
+    "ci.health-retries": ['script.files > 0 && script.per_pattern["attempts"] > 0'],
 }
 """What the repository says of the others, condition by condition."""
 
