@@ -80,6 +80,71 @@ def test_a_restore_of_last_year_proves_no_time_to_recover(tmp_path: Path) -> Non
     assert verdict("dr.rto-rpo", recovery(found=False), cwd=tmp_path) == "warn"
 
 
+COUNTING = {"endpoint_labels": 3, "max_cardinality": 9, "raw_ids": 0}
+CACHING = {"maxmemory": 100, "policy_fits": True, "used_ratio": 0.1, "rejected_connections": 0}
+ALERTING = {"rules_missing": [], "rules_unhealthy": 0}
+TRIED: dict[str, tuple[Observed, str, Mapping[str, Any], Mapping[str, Any]]] = {
+    "mon.per-endpoint": ({"endpoint": COUNTING}, "counted", {"delta_observed": 5.0}, {"delta_observed": 0.0}),
+    "mon.tasks": (
+        {"families": {"missing": []}, "depth": {"value": 1.0}, "waiting": {"ready": 1}, "alert": ALERTING},
+        "canary",
+        {"canary_ok": True, "canary": timedelta(seconds=1)},
+        {"canary_ok": False},
+    ),
+    "perf.cache": (
+        {
+            "redis": {**CACHING, "ping_p95": timedelta(milliseconds=1)},
+            "settings": {"per_pattern": {"redis": 1, "local": 0}},
+        },
+        "canary",
+        {"canary_ok": True},
+        {"canary_ok": False},
+    ),
+    "scal.cache": (
+        {"cache": {"passed": True, "redis.run_id": "a"}},
+        "inside",
+        {"exit_code": 0, "stdout": "a"},
+        {"exit_code": 0, "stdout": "b"},
+    ),
+    "scal.queue": (
+        {
+            "tasks": {"ready": 0, "overdue": 0, "dead_recent": 0},
+            "broker": {"policy_fits": True},
+            "workers": {"running": 1, "unhealthy": 0, "restarting": 0},
+        },
+        "canary",
+        {"canary_ok": True, "canary": timedelta(seconds=1)},
+        {"canary_ok": False},
+    ),
+}
+
+
+@pytest.mark.parametrize("step", TRIED)
+def test_what_was_tried_and_went_wrong_is_no_half(tmp_path: Path, step: str) -> None:
+    others, name, good, bad = TRIED[step]
+    assert verdict(step, {**others, name: {"tried": True, **good}}, cwd=tmp_path) == "pass"
+    assert verdict(step, {**others, name: {"tried": True, **bad}}, cwd=tmp_path) == "fail"
+    assert verdict(step, {**others, name: {"tried": False}}, cwd=tmp_path) == "warn"
+
+
+def replicas(*running: int) -> Observed:
+    return {
+        "files": {"services": 3, "fixed_container_names": 0, "fixed_host_ports": 0},
+        "running": {
+            "replicas_running": sum(running),
+            "replicas_desired": sum(running),
+            "services": [{"running": one} for one in running],
+        },
+    }
+
+
+def test_a_swarm_that_runs_one_of_each_does_not_scale(tmp_path: Path) -> None:
+    swarm = "orchestrator: '\"swarm\"'"
+    assert verdict("scal.horizontal", replicas(2, 2), swarm, cwd=tmp_path) == "pass"
+    assert verdict("scal.horizontal", replicas(1, 1), swarm, cwd=tmp_path) == "fail"
+    assert verdict("scal.horizontal", {**replicas(1), "running": {}}, swarm, cwd=tmp_path) == "unknown"
+
+
 COMMENTED = {
     "db.pooling": "# CONN_MAX_AGE = 600, with pgbouncer",
     "db.ssl-mode": "# sslmode from os.environ['DB_SSLMODE'], see dj_database_url",
