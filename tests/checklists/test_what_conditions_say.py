@@ -80,6 +80,19 @@ def test_a_restore_of_last_year_proves_no_time_to_recover(tmp_path: Path) -> Non
     assert verdict("dr.rto-rpo", recovery(found=False), cwd=tmp_path) == "warn"
 
 
+def test_metrics_that_went_since_the_last_deployment_are_missed(tmp_path: Path) -> None:
+    def counted(now: int, **released: Any) -> str:
+        page = {"status": 200, "parse_errors": 0, "app_families": now}
+        return verdict("add.infra.metric-count", {"page": page, "released": released}, cwd=tmp_path)
+
+    then: dict[str, Any] = {"found": True, "observed": {"page": {"app_families": 30}}}
+    assert counted(30, **then) == "pass"
+    assert counted(29, **then) == "fail"
+    assert counted(23, found=False) == "pass"
+    assert counted(23, found=True, observed={}) == "pass", "nothing was seen that it could be compared with"
+    assert counted(22, found=False) == "fail"
+
+
 COUNTING = {"endpoint_labels": 3, "max_cardinality": 9, "raw_ids": 0}
 CACHING = {"maxmemory": 100, "policy_fits": True, "used_ratio": 0.1, "rejected_connections": 0}
 ALERTING = {"rules_missing": [], "rules_unhealthy": 0}
