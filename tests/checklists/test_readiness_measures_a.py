@@ -332,7 +332,7 @@ async def test_a_scan_of_other_packages_or_without_a_feed_clears_nothing(shop: R
     assert (await shop.ask("sec.dep-scan"))["sec.dep-scan"].data["verdict"] == "unknown"
     shop.reports()
     assert (await shop.ask("sec.dep-scan"))["sec.dep-scan"].data["verdict"] == "pass"
-    (shop.root / "reports/npm-audit.json.canary").unlink()
+    (shop.root / "reports/npm-canary.json").unlink()
     assert (await shop.ask("sec.dep-scan"))["sec.dep-scan"].data["verdict"] == "unknown"
 
 

@@ -189,3 +189,12 @@ def test_what_is_tried_is_what_the_params_name(tmp_path: Path) -> None:
         step = target.step(name)
         assert step is not None
         assert all(one in str(step.asks) for one in params), name
+
+
+def test_both_lists_take_the_same_files_of_a_scan_for_proof(tmp_path: Path) -> None:
+    for name in ("npm_canary", "npm_canary_report", "scan_sums", "pip_lockfile", "npm_lockfile"):
+        told = [load(str(SHIPPED.with_name(f"{one}.yaml")), "staging", cwd=tmp_path) for one in ("deploy", "readiness")]
+        asked = [
+            next(dict(step.params)[name] for _, step in one.checklist.steps() if name in step.params) for one in told
+        ]
+        assert asked[0] == asked[1], name
