@@ -169,6 +169,8 @@ def test_the_uptime_check_is_asked_of_the_forge_where_there_is_a_token(tmp_path:
     found.repository = "acme/shop"
     asked = offers(found)["mon.uptime"][0].asks[""]
     assert asked[1]["workflow"] == "uptime.yml" and offers(found)["mon.uptime"][0].ready
+    files = scaffold.planned(found, shipped("deploy"), None, beside=None, repository="acme/shop")
+    assert files.secrets.count("GITHUB_TOKEN") == 1, "CI of the commit is asked with the same token"
     found.repository = None
     assert "mon.uptime" not in offers(found)
 
