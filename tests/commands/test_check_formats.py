@@ -10,6 +10,7 @@ import pytest
 
 from captain import diagnostics
 from captain.commands.check import FORMATS
+from captain.commands.shared.out import line
 from captain.commands.shared.step_summary import MOST, fitting
 from captain.exports import names
 from tests.commands.conftest import Captain
@@ -58,8 +59,8 @@ def test_several_reports_are_written_beside_the_format(shop: Shop, captain_says:
     assert [(one["ruleId"], one["kind"]) for one in found] == [("on-call-told", "review")]
     place = found[0]["locations"][0]["physicalLocation"]
     assert place["artifactLocation"]["uri"] == "checklists/deploy.yaml"
-    line = (shop.root / "checklists" / "deploy.yaml").read_text().splitlines()[place["region"]["startLine"] - 1]
-    assert "id: on-call-told" in line
+    row = (shop.root / "checklists" / "deploy.yaml").read_text().splitlines()[place["region"]["startLine"] - 1]
+    assert "id: on-call-told" in row
 
 
 def test_for_github_the_summary_of_the_step_is_written_behind_what_is_there(
@@ -102,21 +103,31 @@ def test_a_summary_is_cut_at_a_line_where_github_would_show_none_of_it() -> None
 def test_what_a_service_answers_begins_no_line_that_a_runner_takes_for_a_command(
     shop: Shop, captain_says: Captain
 ) -> None:
-    (shop.root / "hostile").write_text("x\n::add-mask::x\r::error::forged\n")
+    (shop.root / "hostile").write_text("x ##[add-mask]x ##vso[task.x]x\n::add-mask::x\r::error::forged\n")
     step = "file: {{ path: hostile, parse: text }}\n        expect: [\"text == 'fine'\"]"
     shop.write(SERVICE, CHECKLIST.replace("manual: Tell the on-call engineer.", step))
-    for form in ("github", "text", "markdown"):
+    for form in ("text", *names("result")):
         said = captain_says(*CHECK, "--format", form)
         assert said.code == 1
         assert "forged" in said.out + said.err
-        lines = [line.lstrip() for line in re.split(r"[\r\n]", said.out + said.err)]
-        assert not [line for line in lines if line.startswith(("::add-mask", "::error::"))]
+        assert not re.search(r"##\w*\[", said.out + said.err), "stderr is obeyed too, and within a line"
+        lines = [row.lstrip() for row in re.split(r"[\r\n]", said.out + said.err)]
+        assert not [row for row in lines if row.startswith(("::add-mask", "::error::"))]
 
 
 def test_a_line_of_progress_is_one_line_whatever_was_measured(capsys: pytest.CaptureFixture[str]) -> None:
     with diagnostics.Steps("checking", 1) as progress:
         progress.done("it", "✗ FAIL  It  x\r\n::error::forged")
     assert capsys.readouterr().err.splitlines() == ["[1/1] ✗ FAIL  It  x␍␊::error::forged"]
+
+
+def test_no_line_of_text_begins_with_a_command_of_others(capsys: pytest.CaptureFixture[str]) -> None:
+    line("  ", "::set-output name=a::b")
+    line("✗ FAIL", "  ::is no command here")
+    diagnostics.say("next\n\t::stop-commands::x")
+    shown = capsys.readouterr()
+    assert shown.out.splitlines() == ["  \u200b::set-output name=a::b", "✗ FAIL  ::is no command here"]
+    assert shown.err.splitlines() == ["next", "    \u200b::stop-commands::x"]
 
 
 def test_what_a_person_rejected_is_shown_as_passed_in_no_format(
