@@ -17,7 +17,7 @@ from captain.effects import attempt as effect
 from captain.engine.alive import alive_trials
 from captain.engine.definitions import definitions
 from captain.engine.deployed import deployments, may_change
-from captain.engine.secrets import declared_secrets
+from captain.engine.secrets import covered, declared_secrets
 from captain.engine.threads import Threads
 from captain.errors import AppendUnknown, CaptainError, LogError, Refusal
 from captain.events import Actor, Draft, Event, LockSeen, Recorded, Stopped
@@ -138,6 +138,7 @@ class Desk:
         hidden = {*target.service.secrets, *(f"{name}_FILE" for name in target.service.secrets)}
         self.environ = {key: value for key, value in self.environ.items() if key not in hidden}
         self.definitions = definitions(target)
+        self.target = covered(target, self.mask)
 
     @property
     def root(self) -> Path:

@@ -148,3 +148,23 @@ def test_what_a_person_rejected_is_shown_as_passed_in_no_format(
     assert "<failure" in (tmp_path / "junit").read_text()
     results = json.loads((tmp_path / "sarif").read_text())["runs"][0]["results"]
     assert ("files", "error") in [(one["ruleId"], one["level"]) for one in results]
+
+
+def test_a_secret_that_somebody_wrote_into_a_checklist_is_in_no_report_and_told_about(
+    shop: Shop, captain_says: Captain, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SHOP_TOKEN", "pl4nted/Secret+x")
+    shop.write(
+        SERVICE,
+        CHECKLIST.replace(
+            "manual: Tell the on-call engineer.",
+            "manual: Say pl4nted/Secret+x.\n        help: As pl4nted/Secret+x.\n"
+            "        link: https://shop.example.com/?key=pl4nted%2FSecret%2Bx",
+        ).replace("title: Deployment\n", "title: Deployment with pl4nted/Secret+x\n", 1),
+    )
+    reports = [f"--report={form}={tmp_path / form}" for form in names("result")]
+    said = captain_says(*CHECK, *reports)
+    assert "checklists/deploy.yaml holds the value of a declared secret" in said.err
+    shown = {"text": said.out + said.err, **{form: (tmp_path / form).read_text() for form in names("result")}}
+    assert [form for form, text in shown.items() if re.search(r"pl4nted(/|%2F)Secret", text)] == []
+    assert "[secret SHOP_TOKEN]" in shown["json"]

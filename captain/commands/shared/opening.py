@@ -67,6 +67,9 @@ async def engine_over(
     except BaseException:
         log.close()
         raise
+    if not keys.get("read_only"):
+        for path in engine.told_secrets():
+            warn(f"{path} holds the value of a declared secret, and the log keeps this file as it is: take it out")
     try:
         yield engine
     except asyncio.CancelledError:
