@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from pathlib import Path
 
@@ -79,14 +80,21 @@ def test_for_github_the_summary_of_the_step_is_written_behind_what_is_there(
     assert said.out.splitlines()[-1].endswith("score 25 to 25 %, NO-GO")
 
 
-@pytest.mark.parametrize("place", ["nowhere/summary.md", "."])
+@pytest.mark.parametrize("place", ["nowhere/summary.md", ".", "link", "dangling", "pipe", "full"])
 def test_a_summary_that_cannot_be_written_changes_no_answer(
     place: str, shop: Shop, captain_says: Captain, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    (tmp_path / "other").write_text("mine\n")
+    (tmp_path / "link").symlink_to(tmp_path / "other")
+    (tmp_path / "dangling").symlink_to(tmp_path / "new")
+    (tmp_path / "full").write_bytes(b"x" * MOST)
+    os.mkfifo(tmp_path / "pipe")
     monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(tmp_path / place))
     said = captain_says(*CHECK, "--format", "github", "--no-manual")
     assert said.code == 0
     assert "was not written" in said.err
+    assert (tmp_path / "other").read_text() == "mine\n" and not (tmp_path / "new").exists()
+    assert (tmp_path / "full").stat().st_size == MOST
 
 
 def test_a_summary_is_cut_at_a_line_where_github_would_show_none_of_it() -> None:
