@@ -81,6 +81,8 @@ class Desk:
         self.starting: set[str] = set()
         """Attempts between their intent and their first sign of life, by this process."""
         self.asking: dict[str, int] = {}
+        self.answered = asyncio.Event()
+        """Set whenever a step is no longer asked."""
         self.skipped: dict[str, str] = {}
         self.stopped: str | None = None
         self.closed = False
@@ -94,6 +96,7 @@ class Desk:
         """Kinds whose libraries are loaded, or are being loaded."""
         """Held by the answer that is judged next: many that come at once must not hold up what is sent."""
         self.acting = asyncio.Lock()
+        self.checking = asyncio.Lock()
         self.trying = asyncio.Lock()
         """Held while a step is run that does more than read."""
         self.trial: asyncio.Task[None] | None = None
