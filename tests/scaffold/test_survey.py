@@ -169,6 +169,8 @@ def test_the_uptime_check_is_asked_of_the_forge_where_there_is_a_token(tmp_path:
     found.repository = "acme/shop"
     asked = offers(found)["mon.uptime"][0].asks[""]
     assert asked[1]["workflow"] == "uptime.yml" and offers(found)["mon.uptime"][0].ready
+    files = scaffold.planned(found, shipped("deploy"), None, beside=None, repository="acme/shop")
+    assert files.secrets.count("GITHUB_TOKEN") == 1, "CI of the commit is asked with the same token"
     found.repository = None
     assert "mon.uptime" not in offers(found)
 
@@ -211,7 +213,8 @@ def test_init_ends_with_a_first_measurement(
     assert all(path.read_bytes() == data for path, data in before.items()), "nothing of the repository changed"
     assert not (tmp_path / "log.sqlite").exists(), "a first look is kept nowhere"
     if files is SERVICE:
-        assert "fail     Type checking enforced" in said.err, "mypy . || true enforces nothing"
+        assert "fail     Health checks implemented" in said.err, "what forbids a go is told first"
+        assert "more: captain check readiness" in said.err
         assert "web      Django" in said.err and "(backend/manage.py)" in said.err
         assert "unseen   running containers: " in said.err
 
