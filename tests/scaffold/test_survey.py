@@ -454,8 +454,8 @@ def test_containers_of_a_real_engine_are_found_and_measured(
     assert main(["init", "--no-input"]) == 0
     said = re.sub(r"\n {18}", " ", capsys.readouterr().err)
     assert f"running  {docker_box.name('web')}  (the engine, project {docker_box.prefix})" in said
-    assert "fail     Docker containers running non-root users: root_processes == 0" in said
-    assert "fail     Resource limits configured (CPU, memory): no_memory_limit == 0: no_memory_limit = 1" in said
+    assert re.search(r"fail     Docker containers running non-root users: root_processes = [1-9]", said), said
+    assert "fail     Resource limits configured (CPU, memory): no_memory_limit = 1" in said
 
 
 def test_a_file_made_to_be_slow_is_not(tmp_path: Path) -> None:
