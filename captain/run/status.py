@@ -392,6 +392,7 @@ def _counts(found: Status) -> bool:
 
 
 def _risk(step: Step, found: Status) -> str | None:
-    if step.severity != "warning" or _counts(found):
+    # What waits for a person or was rejected keeps the gate closed; a warning that is only not met is a risk.
+    if step.severity != "warning" or _counts(found) or found.waits or found.rejected is not None:
         return None
     return f"{step.id}: {found.stale_why or found.verdict}"

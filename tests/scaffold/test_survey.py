@@ -195,6 +195,21 @@ def test_an_empty_repository_gets_questions_that_say_what_would_answer_them(tmp_
     assert "No file of CI was found" in steps["ci.tests-on-pr"]["help"]
 
 
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("'CONN_MAX_AGE': 600", "CONN_MAX_AGE: 600"),
+        ("'CONN_MAX_AGE': 0", "CONN_MAX_AGE: 0, no connection is kept"),
+        ("CONN_MAX_AGE = None", "CONN_MAX_AGE: None"),
+        ("'CONN_MAX_AGE': env.int('AGE')", "CONN_MAX_AGE is set"),
+    ],
+)
+def test_how_long_connections_are_kept_is_told_as_it_is_written(tmp_path: Path, line: str, said: str) -> None:
+    settings = {"manage.py": "import django\n", "shop/settings.py": f"DATABASES = {{{line}}}\n"}
+    found = survey(make(tmp_path / "shop", settings), {})
+    assert [one.said for one in found.findings if one.topic == "settings"] == [said]
+
+
 @pytest.mark.parametrize("files", [SERVICE, LIBRARY, {}], ids=["service", "library", "empty"])
 def test_init_ends_with_a_first_measurement(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], files: dict[str, str]
