@@ -18,7 +18,7 @@ from captain.score.doubts import Contradiction, Recommendation, contradictions, 
 from captain.score.past import Change, Then, change
 from captain.tui import chances
 from captain.tui.keys import REVIEW
-from captain.tui.moment import Moment, yours
+from captain.tui.moment import Moment
 from captain.tui.present import Mark
 
 if TYPE_CHECKING:
@@ -240,7 +240,7 @@ def chosen(review: Review | None, step: str | None, dimmed: dict[str, str], wher
         assert at is not None
         if found.owed is not None and "review.countersign" not in dimmed:
             return "review.countersign"
-        if found.waits and yours(view, at[1], found) and not chances.by_hand(at[1]) and "review.sign" not in dimmed:
+        if chances.signs(view, at[1], found) and not chances.by_hand(at[1]) and "review.sign" not in dimmed:
             return "review.sign"
         if at[1].safety != "read" and not found.counts and "review.act" not in dimmed:
             return "review.act"

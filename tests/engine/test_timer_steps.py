@@ -145,8 +145,8 @@ async def test_where_nothing_was_deployed_nothing_is_monitored(shop: Shop, prome
     assert (await seen(shop)).message == nothing
     async with captain(shop, "1.4.2") as engine:
         await to_deploy(engine)
-    nothing = await seen(shop)
-    assert (nothing.verdict, "no deployment" in nothing.message) == (Verdict.UNKNOWN, True)
+    still = await seen(shop)
+    assert (still.verdict, "no deployment" in still.message) == (Verdict.UNKNOWN, True)
 
 
 async def test_a_deployment_that_did_not_end_well_is_not_monitored(
