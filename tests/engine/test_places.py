@@ -70,5 +70,13 @@ async def test_names_that_git_would_take_are_told(shop: Shop) -> None:
     assert "uncovered_count = 1; .env; " in said
 
 
+async def test_files_that_are_in_no_commit_are_named(shop: Shop) -> None:
+    Repo(shop.root).git("commit", "-qm", "Files to look at")
+    (shop.root / "settings.py").write_text("DEBUG = False\n")
+    (shop.root / "notes.txt").write_text("half a thought")
+    said = await message(shop, "  git: {}\n  expect: ['dirty == 0', 'untracked == 0']")
+    assert said.endswith("; M settings.py; captain.yaml, checklists/deploy.yaml, current and 4 more")
+
+
 async def test_a_condition_that_is_met_tells_no_place(shop: Shop) -> None:
     assert "compose.yaml" not in await message(shop, "  compose: {}\n  expect: ['no_healthcheck < 9']")
