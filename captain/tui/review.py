@@ -232,7 +232,9 @@ def chosen(review: Review | None, step: str | None, dimmed: dict[str, str], wher
         return None
     if view.untrusted and "review.trust" not in dimmed:
         return "review.trust"
-    if "review.measure_stale" not in dimmed and not view.run.results:
+    old = sum(one.stale for one in review.moment.statuses.values())
+    if "review.measure_stale" not in dimmed and where == "categories" and 2 * old >= len(view.run.results):
+        # Nothing was measured yet, or a new commit came: one key measures it all.
         return "review.measure_stale"
     found = review.moment.statuses.get(step) if step is not None else None
     if where == "item" and found is not None:
