@@ -19,8 +19,8 @@ from captain.tui.dialogs.note import CauseDialog
 from captain.tui.moment import Live, Moment, moment
 from captain.tui.present import Look, whole
 from captain.tui.screens.history import HistoryScreen
-from captain.tui.widgets.bars import VerdictBar
-from tests.run.diary import Diary, probe, target
+from captain.tui.widgets.bars import VerdictBar, tally
+from tests.run.diary import Diary, manual, probe, target
 from tests.shop import Shop
 from tests.tui.dialog_world import Host
 from tests.tui.snapshots import until, words
@@ -122,6 +122,12 @@ def test_where_the_measurement_failed_no_signature_is_offered_next(verdict: str,
     at = view.step("restarts")
     assert at is not None
     assert chances.signs(view, at[1], diary.status("restarts")) is next_key
+
+
+@pytest.mark.parametrize(("asked", "said"), [(("a",), "1 waits for you"), (("a", "b"), "2 wait for you")])
+def test_what_waits_for_the_person_here_is_counted_in_words(asked: tuple[str, ...], said: str) -> None:
+    found = moment(Diary(target(*(manual(one) for one in asked))).view(), Live())
+    assert [text for text, _ in tally(found)] == [said]
 
 
 async def test_keys_of_dialogs_history_and_the_rollback_can_be_remapped_and_are_shown(shop: Shop) -> None:
