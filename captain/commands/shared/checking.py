@@ -58,7 +58,7 @@ class Wish:
     kept: int = 0
     """Steps that a check of a standing run did not measure again."""
     again: int = 0
-    """Steps that it did, although they were neither old nor changed: what was not good may have been put right."""
+    """Those that it did and that were not good before: they may have been put right, so they are never kept."""
     same: int = 0
     """Of the kept ones those whose files are as they were; the others are not old yet."""
 
@@ -150,9 +150,8 @@ class Wish:
             self.same = sum(resting.kept(view, result) for result in stay if result is not None)
             self.kept = len(stay)
             found = [step for step in found if step.id in due]
-            self.again = sum(
-                status(view, step).state == "measured" and not status(view, step).verdict.good for step in found
-            )
+            seen = [status(view, step).result for step in found]
+            self.again = sum(result is not None and not result.verdict.good for result in seen)
         return [step for wave in ordered(found) for step in wave]
 
     @property
@@ -167,7 +166,7 @@ class Wish:
 
     @property
     def measured_why(self) -> str:
-        """How many were measured, and how many of them only because they were not good before."""
+        """How many were measured, and how many of them because they were not good before."""
         again = f", {self.again} of them because they were not good before" if self.again else ""
         return f"measured {self.measured}{again}"
 
