@@ -101,9 +101,9 @@ def failed(problem: BaseException, *, debug: bool) -> None:
 
 
 def _write(text: str) -> None:
-    from captain.safe import safe
+    from captain.safe import safe, uncommanding
 
-    line = safe(text, 64 * 1024, lines=True) + "\n"
+    line = uncommanding(safe(text, 64 * 1024, lines=True)) + "\n"
     encoding = sys.stderr.encoding or "utf-8"
     # A closed or broken stderr must not change what a command does or its exit code.
     with suppress(OSError, ValueError):

@@ -14,6 +14,9 @@ _SUSPECT = re.compile(
     "\U0001d173-\U0001d17a]"
 )
 _COMBINING_RUN = 4
+# Of what a step says GitHub's runner obeys `##[name]` anywhere and `::name` that begins a line, Azure's `##vso[name]`.
+_COMMAND = re.compile(r"#(?=#\w*\[)|(?m:^[^\S\n]*)(?=::)")
+_COMMAND_IN_JSON = re.compile(r"#(?=#\w*\[)")
 
 
 def _visible(match: re.Match[str]) -> str:
@@ -35,6 +38,18 @@ def safe(text: object, limit: int = 4096, *, lines: bool = False) -> str:
     else:
         shown = _line(raw)
     return shown + _ELLIPSIS if cut else shown
+
+
+def uncommanding(text: str) -> str:
+    """Text for a terminal, of any number of lines, in which no runner of CI finds a command to itself."""
+    if "##" not in text and "::" not in text:
+        return text
+    return _COMMAND.sub(lambda match: f"{match.group()}\u200b", text)
+
+
+def uncommanding_json(text: str) -> str:
+    """The same JSON, spelt so that no runner of CI finds a command in it."""
+    return _COMMAND_IN_JSON.sub(r"\\u0023", text) if "##" in text else text
 
 
 def _line(text: str) -> str:

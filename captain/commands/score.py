@@ -51,7 +51,7 @@ def command(ctx: click.Context, run: str | None, environment: str | None, form: 
         if run is not None:
             row = find(known, run, None, checks=True)
         else:
-            row = _newest(known, service_here(common), environment)
+            row = _newest(known, service_here(common, assumed=True), environment)
     except BaseException:
         log.close()
         raise

@@ -49,8 +49,9 @@ class Program:
             return None, str(problem)
 
 
+@lru_cache(maxsize=4096)
 def compile_text(text: str, names: Names) -> Program:
-    """Raises CompileError, and wire.WireError where the result cannot be looked through."""
+    """Kept by text and names. Raises CompileError, and wire.WireError where the result cannot be looked through."""
     try:
         expression = _environment(names).compile(text)
         serialized = expression.serialize()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -17,6 +18,7 @@ _ALWAYS = {
     **{f"previous.{name}": kind for name, kind in _RELEASE.items()},
     "environment": STRING,
 }
+_PATH = re.compile(r"\w+(?:\.\w+)*")
 _MOMENTS = {"now": TIMESTAMP, "deploy.started_at": TIMESTAMP, "signed": BOOL}
 
 Probes = Mapping[str, Mapping[str, CelType] | None]
@@ -96,6 +98,13 @@ class Scope:
         """The names, those first that somebody most likely meant."""
         own = self.observed - {"last", "signed"}
         return tuple(sorted(self.types, key=lambda name: (name not in own, name.startswith("before."), name)))
+
+    def naming(self, text: str) -> tuple[tuple[str, CelType], ...]:
+        """Of the names those that stand in the text, as they are or before a dot."""
+        types = self.types
+        paths = [path.split(".") for path in _PATH.findall(text)]
+        found = {".".join(path[:end]) for path in paths for end in range(1, len(path) + 1)} & types.keys()
+        return tuple((name, types[name]) for name in sorted(found))
 
     @cached_property
     def _hash(self) -> int:

@@ -86,6 +86,11 @@ class Engine:
         """Whether it still follows something that a key or a resume began."""
         return bool(self._desk.tasks)
 
+    def told_secrets(self) -> list[str]:
+        """Paths of the files in use that hold the value of a secret. The log keeps them byte for byte."""
+        masker = self._desk.masker
+        return [source.path for source in self.target.files if masker.mask_bytes(source.data) is not source.data]
+
     def view(self) -> View:
         """This moment, for whoever draws or decides."""
         return self._desk.view()

@@ -15,6 +15,7 @@ from captain.engine.around import Inner
 from captain.engine.past import Past
 from captain.errors import CaptainError, ProbeError, SecretUnset
 from captain.measurement import Measurement, Value
+from captain.scopes import declared
 
 if TYPE_CHECKING:
     from captain.checklist import Ask, Step
@@ -53,7 +54,9 @@ class Answer:
 
     @property
     def observed(self) -> Mapping[str, Value]:
-        return {} if self.measurement is None else self.measurement.observed
+        if self.measurement is not None:
+            return self.measurement.observed
+        return {"tried": False} if self.barred and "tried" in declared(self.kind) else {}
 
 
 async def ask(

@@ -30,7 +30,10 @@ def newest(reader: Reader, service: str, environment: str) -> Deployment | None:
             continue
         looked.add(event.run)
         start = next(reader.by_type("run.start", run=event.run), None)
-        if start is None or (start.data["service"], start.data["environment"]) != (service, environment):
+        # A check never changes anything, and a log may hold thousands of them.
+        if start is None or start.data["kind"] == "check":
+            continue
+        if (start.data["service"], start.data["environment"]) != (service, environment):
             continue
         run = fold(reader.entries(run=event.run))
         found = None if run is None else deployment(run)

@@ -17,7 +17,7 @@ from captain.effects import attempt as effect
 from captain.engine.alive import alive_trials
 from captain.engine.definitions import definitions
 from captain.engine.deployed import deployments, may_change
-from captain.engine.secrets import declared_secrets
+from captain.engine.secrets import covered, declared_secrets
 from captain.engine.threads import Threads
 from captain.errors import AppendUnknown, CaptainError, LogError, Refusal
 from captain.events import Actor, Draft, Event, LockSeen, Recorded, Stopped
@@ -81,6 +81,8 @@ class Desk:
         self.starting: set[str] = set()
         """Attempts between their intent and their first sign of life, by this process."""
         self.asking: dict[str, int] = {}
+        self.answered = asyncio.Event()
+        """Set whenever a step is no longer asked."""
         self.skipped: dict[str, str] = {}
         self.stopped: str | None = None
         self.closed = False
@@ -94,6 +96,7 @@ class Desk:
         """Kinds whose libraries are loaded, or are being loaded."""
         """Held by the answer that is judged next: many that come at once must not hold up what is sent."""
         self.acting = asyncio.Lock()
+        self.checking = asyncio.Lock()
         self.trying = asyncio.Lock()
         """Held while a step is run that does more than read."""
         self.trial: asyncio.Task[None] | None = None
@@ -138,6 +141,7 @@ class Desk:
         hidden = {*target.service.secrets, *(f"{name}_FILE" for name in target.service.secrets)}
         self.environ = {key: value for key, value in self.environ.items() if key not in hidden}
         self.definitions = definitions(target)
+        self.target = covered(target, self.mask)
 
     @property
     def root(self) -> Path:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterable, Mapping
 from datetime import datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -69,6 +69,7 @@ async def measure(
         desk.asking[step.id] -= 1
         if not desk.asking[step.id]:
             del desk.asking[step.id]
+        desk.answered.set()
         desk.publish(Asked(step.id))
 
 
@@ -350,6 +351,13 @@ async def measure_all(desk: Desk, steps: Iterable[Step], purpose: str = "measure
     await prepared(desk, [step.asks for step in steps])
     for wave in ordered(steps):
         await together(measure(desk, step, purpose) for step in wave if step.id not in desk.asking)
+
+
+async def asked_by_others(desk: Desk, steps: Collection[str]) -> None:
+    """Wait for those of the steps that somebody else here began to measure."""
+    while any(step in desk.asking for step in steps):
+        desk.answered.clear()
+        await desk.answered.wait()
 
 
 async def prepared(desk: Desk, asked: Iterable[Mapping[str, Ask | Alias]]) -> None:

@@ -69,7 +69,7 @@ async def use_pinned(desk: Desk, run: Run) -> None:
     sources = await desk.on_log(read)
     target = load_pinned(tuple(sources), run.environment, root=Path(now.root))
     desk.learn(target)
-    desk.change = compare(now, target, kept)
+    desk.change = compare(now, desk.target, kept)
 
 
 def compare(now: Target, then: Target, pinned: Mapping[str, str]) -> FileChange:

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from captain.checklist import Target
+    from captain.checklist import Checklist, Step, Target
+
+_SHOWN = ("title", "why", "help", "link", "manual")
+"""What a checklist says of itself that is shown as it stands there."""
 
 
 def declared_secrets(target: Target, environ: Mapping[str, str]) -> dict[str, str]:
@@ -27,3 +31,30 @@ def declared_secrets(target: Target, environ: Mapping[str, str]) -> dict[str, st
             except (OSError, ValueError):
                 continue
     return {name: value for name, value in found.items() if value}
+
+
+def covered(target: Target, mask: Callable[[str], str]) -> Target:
+    """The files with masked sentences: whoever wrote a secret into a title does not see it in every report."""
+    others = {name: _covered(one, mask) for name, one in target.others.items()}
+    return replace(target, checklist=_covered(target.checklist, mask), others=others)
+
+
+def _covered(checklist: Checklist, mask: Callable[[str], str]) -> Checklist:
+    sections = tuple(
+        section.model_copy(
+            update={
+                "title": mask(section.title),
+                "steps": tuple(
+                    step.model_copy(update=changed) if (changed := _changed(step, mask)) else step
+                    for step in section.steps
+                ),
+            }
+        )
+        for section in checklist.sections
+    )
+    return checklist.model_copy(update={"title": mask(checklist.title), "sections": sections})
+
+
+def _changed(step: Step, mask: Callable[[str], str]) -> dict[str, str]:
+    said = {name: text for name in _SHOWN if (text := getattr(step, name)) is not None}
+    return {name: hidden for name, text in said.items() if (hidden := mask(text)) != text}

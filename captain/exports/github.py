@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Literal
 
 from captain.exports import Mark, mark, report
-from captain.safe import safe
+from captain.safe import safe, uncommanding
 
 Level = Literal["error", "warning", "notice"]
 MOST = 10
@@ -89,7 +89,7 @@ def _command(level: Level, keys: Mapping[str, str], lines: list[str]) -> str:
 
 def _shown(text: object) -> str:
     """Outside text as one line that holds no command of the older kind."""
-    return safe(text, _TEXT).replace("##[", "#\u200b#[")
+    return uncommanding(safe(text, _TEXT))
 
 
 def _data(text: str) -> str:

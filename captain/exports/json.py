@@ -7,9 +7,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from captain.exports import report
+from captain.safe import uncommanding_json
 
 
 @report("json", suffix=".json")
 def write(result: Mapping[str, Any]) -> bytes:
     """One document in ASCII, two spaces deep, ending in a newline."""
-    return json.dumps(result, ensure_ascii=True, indent=2, allow_nan=False).encode("ascii") + b"\n"
+    text = json.dumps(result, ensure_ascii=True, indent=2, allow_nan=False)
+    return uncommanding_json(text).encode("ascii") + b"\n"

@@ -30,7 +30,8 @@ def write(result: Mapping[str, Any]) -> bytes:
             suite.add_testcase(_case(section, step))
         xml.add_testsuite(suite)
     xml.update_statistics()
-    written: bytes = xml.tostring()
+    # A runner that shows it finds no command to itself in it.
+    written: bytes = xml.tostring().replace(b"##", b"#&#35;")
     return b'<?xml version="1.0" encoding="UTF-8"?>\n' + written + b"\n"
 
 

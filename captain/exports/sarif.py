@@ -16,7 +16,7 @@ from urllib.parse import quote, urlsplit
 
 from captain.clock import stamp
 from captain.exports import Mark, mark, report
-from captain.safe import safe
+from captain.safe import safe, uncommanding_json
 
 SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 FINGERPRINT = "captainStep/v1"
@@ -49,7 +49,8 @@ def write(result: Mapping[str, Any]) -> bytes:
         "properties": _properties(result),
     }
     log = {"$schema": SCHEMA, "version": "2.1.0", "runs": [run]}
-    return json.dumps(log, ensure_ascii=True, indent=2, allow_nan=False).encode("ascii") + b"\n"
+    text = json.dumps(log, ensure_ascii=True, indent=2, allow_nan=False)
+    return uncommanding_json(text).encode("ascii") + b"\n"
 
 
 def _path(result: Mapping[str, Any], *more: str) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from captain.exports import Mark, mark, report
-from captain.safe import safe
+from captain.safe import safe, uncommanding_json
 
 _ANSWERS = {0: "go", 1: "no-go", 3: "could not tell", 4: "waits for a person"}
 # A # would begin a directive wherever it stands behind a space, and \\ escapes it.
@@ -110,4 +110,4 @@ def _plain(text: object) -> str:
 
 def _quoted(text: object) -> str:
     """Outside text as a YAML scalar, in double quotes: JSON's are YAML's."""
-    return json.dumps(safe(text, 2000), ensure_ascii=False)
+    return uncommanding_json(json.dumps(safe(text, 2000), ensure_ascii=False))

@@ -69,6 +69,7 @@ expect: exit_code == 0"""
     class Observes(TypedDict, total=False):
         """What it said."""
 
+        tried: Annotated[bool, "it ran in the container; false where that was not permitted (needs container)"]
         exit_code: Annotated[int, "how it ended"]
         stdout: Annotated[str, "what it wrote, without the last newline, at most 64 KiB"]
         stderr: Annotated[str, "what it complained about, without the last newline, at most 64 KiB"]
@@ -105,6 +106,8 @@ expect: exit_code == 0"""
             "stdout": ctx.clip(stdout),
             "stderr": ctx.clip(stderr),
         }
+        if container is not None:
+            observed["tried"] = True
         notes = self._parsed(stdout, done.truncated, observed)
         body = stdout if not stderr else f"{stdout}\n--- stderr\n{stderr}".lstrip("\n")
         return Measurement(

@@ -164,6 +164,7 @@ expect:
         histogram_families: Annotated[int, "histograms of the application with buckets, sum and count"]
         min_finite_buckets: Annotated[int, "the fewest finite buckets of one of them"]
         values: Annotated[dict[str, float], "the values asked for that are one finite number"]
+        tried: Annotated[bool, "the requests were sent; false where that was not permitted (needs delta)"]
         delta_observed: Annotated[float, "by how much the counter of delta went up"]
         delta_elsewhere: Annotated[float, "by how much the other series of its name went up meanwhile"]
 
@@ -196,7 +197,7 @@ expect:
             if not (going := await scraper.scrape()):
                 break
         if going and self.delta is not None:
-            delta = await self._delta(scraper, self.delta, ctx, notes)
+            delta = {"tried": True} | await self._delta(scraper, self.delta, ctx, notes)
         seen = scraper.seen
         observed: Observed = {
             "status": seen.status,

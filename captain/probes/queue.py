@@ -124,6 +124,7 @@ expect:
         oldest_age: Annotated[timedelta, "since the oldest that is ready was made or tried again; not with Celery"]
         workers_seen: Annotated[int, "signs of workers; no proof that one works, see the note"]
         drained_per_s: Annotated[float, "how fast outstanding fell, negative where it grew (needs look_again)"]
+        tried: Annotated[bool, "the task was sent; false where that was not permitted (needs canary)"]
         canary_ok: Annotated[bool, "the task's result came in time (needs canary)"]
         canary: Annotated[timedelta, "from starting `publish` to the result"]
         queues: Annotated[list[dict[str, Any]], "one mapping per queue: name, ready, in_flight, delayed, dead, …"]
@@ -185,7 +186,7 @@ expect:
                 observed |= drained(before, observed.get("outstanding"), time.monotonic() - at)
             if self.canary is not None:
                 left = timedelta(seconds=within.total_seconds() - (time.monotonic() - began))
-                observed |= await _canary(self.canary, self.programs()[0], session, ctx, left)
+                observed |= {"tried": True} | await _canary(self.canary, self.programs()[0], session, ctx, left)
         asked = f"{where}: {self.asks().replace(f' in {self.url_env}', '')}"
         return Measurement(observed=observed | {"broker": self.broker}, asked=asked, notes=tuple(backlog.notes))
 

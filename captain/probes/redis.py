@@ -91,6 +91,7 @@ expect: ['canary_ok', 'policy_fits', 'maxmemory > 0', 'used_ratio <= 0.9', 'ping
         aof: Annotated[bool, "every write is appended to a file"]
         tls: Annotated[bool, "the connection was TLS, the certificate verified"]
         auth_required: Annotated[bool, "without a password it answers nothing"]
+        tried: Annotated[bool, "the key was sent; false where that was not permitted (needs canary)"]
         canary_ok: Annotated[bool, "the key came back as it was set and could be deleted (needs canary)"]
 
     @property
@@ -126,6 +127,7 @@ expect: ['canary_ok', 'policy_fits', 'maxmemory > 0', 'used_ratio <= 0.9', 'ping
             if self.purpose is not None and isinstance(policy, str):
                 observed["policy_fits"] = fits(self.purpose, policy)
             if self.canary:
+                observed["tried"] = True
                 await _canary(session, f"captain:canary:{ctx.run or 'check'}:{secrets.token_hex(4)}", found)
             if (open_to_all := await session.lets_anybody_in()) is not None:
                 observed["auth_required"] = not open_to_all

@@ -180,7 +180,7 @@ max_age: 24h"""
         fixable_high: Annotated[int, "high ones with a fixed version"]
         secrets: Annotated[int, "trivy: secrets found; the report does not say whether they were looked for"]
         misconfig_high: Annotated[int, "trivy: misconfigurations that are critical or high, where it looked for them"]
-        os_eosl: Annotated[bool, "trivy: the system in the image is past its end of life"]
+        os_eosl: Annotated[bool, "trivy: the system in the image, where there is one, is past its end of life"]
         waived: Annotated[int, "findings that ignore accepts today"]
         suppressed: Annotated[int, "sarif: findings that the report itself says were accepted"]
         warnings: Annotated[int, "sarif: findings of level warning"]

@@ -117,7 +117,7 @@ expect: value == 0"""
         max_connections: Annotated[int, "connections: the server's limit"]
         usable_max: Annotated[int, "connections: of it, not reserved for superusers and the like"]
         used: Annotated[int, "connections: sessions of clients"]
-        used_here: Annotated[int, "connections: of them in this database"]
+        used_here: Annotated[int, "connections: of them in this database, without captain's own"]
         used_by_role: Annotated[int, "connections: of them in this database, of `role`"]
         capacity_ratio: Annotated[float, "connections: used / usable_max"]
         active: Annotated[int, "connections: running a statement"]

@@ -47,14 +47,14 @@ def planned(
     if source is not None:
         files = _imported(found, deploy, source, beside)
         asked = any("token_env: 'GITHUB_TOKEN'" in text for text in files.sheets.values())
-        files.secrets += secrets if asked else []
+        files.secrets += [name for name in secrets if asked and name not in files.secrets]
         return files
     if beside is not None:
         return Files({})
     head = ["What makes this service ready, found by captain init. Questions say what would make them measurable."]
     sheet = write_sheet("readiness", "Production readiness", review(found), found, head=head, top=["per: service"])
     files = _files({"checklists/deploy.yaml": deploy}, [sheet], {"checklists/readiness.yaml": sheet.text})
-    files.secrets += secrets
+    files.secrets += [name for name in secrets if name not in files.secrets]
     return files
 
 

@@ -239,7 +239,7 @@ class Reviewed:
         trivy: dict[str, Any] = {"SchemaVersion": 2, "CreatedAt": now, "ArtifactType": "repository", "Results": [found]}
         tree = {**trivy, "ArtifactName": ".", "Metadata": {"Commit": head}}
         image = {**trivy, "ArtifactName": "shop-backend:latest", "ArtifactType": "container_image"}
-        weak = {"name": "minimist", "severity": "critical", "via": [{"title": "x", "severity": "critical"}]}
+        weak = {"name": "lodash", "severity": "critical", "via": [{"title": "x", "severity": "critical"}]}
         counts = dict.fromkeys(("info", "low", "moderate", "high", "critical", "total"), 0)
         npm: dict[str, Any] = {"auditReportVersion": 2, "vulnerabilities": {}}
         whole = {"prod": 12, "dev": 3, "optional": 0, "peer": 0, "peerOptional": 0, "total": 14}
@@ -248,21 +248,18 @@ class Reviewed:
             "trivy.json": image,
             "pip-audit.json": {"dependencies": [{"name": "django", "version": "5.2", "vulns": []}], "fixes": []},
             "npm-audit.json": {**npm, "metadata": {"vulnerabilities": counts, "dependencies": whole}},
-            "npm-audit.json.canary": {
+            "npm-canary.json": {
                 **npm,
-                "vulnerabilities": {"minimist": weak},
+                "vulnerabilities": {"lodash": weak},
                 "metadata": {"vulnerabilities": {**counts, "critical": 1, "total": 1}, "dependencies": whole},
             },
         }
         for name, document in written.items():
             self.write(f"reports/{name}", json.dumps(document))
-        for report, lockfile in (
-            ("pip-audit", "backend/requirements.txt"),
-            ("npm-audit", "frontend/package-lock.json"),
-        ):
-            names = (lockfile, f"reports/{report}.json")
-            lines = [f"{hashlib.sha256((self.root / name).read_bytes()).hexdigest()}  {name}\n" for name in names]
-            self.write(f"reports/{report}.json.sums", "".join(lines))
+        reports = ("reports/pip-audit.json", "reports/npm-audit.json")
+        names = ("backend/requirements.txt", "frontend/package-lock.json", *reports)
+        lines = [f"{hashlib.sha256((self.root / name).read_bytes()).hexdigest()}  {name}\n" for name in names]
+        self.write("reports/SHA256SUMS", "".join(lines))
 
     def log(self, **keys: Any) -> Log:
         return Log.open(self.root / "state" / "log.sqlite", clock=SystemClock(), actor=ME, **keys)

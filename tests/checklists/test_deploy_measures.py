@@ -117,6 +117,22 @@ async def test_clean_scans_of_these_images_and_lockfiles_pass(shop: Shop) -> Non
     assert seen.verdict is Verdict.PASS, seen.message
 
 
+async def test_a_system_past_its_end_of_life_fails_however_clean_and_cannot_be_signed_away(shop: Shop) -> None:
+    Deployed(shop).scanned()
+    path = shop.root / "reports/trivy.json"
+    report = json.loads(path.read_text())
+    report["Metadata"]["OS"] = {"Family": "debian", "Name": "9.13", "EOSL": True}
+    report["Results"].append({"Target": "debian", "Class": "os-pkgs", "Type": "debian"})
+    path.write_text(json.dumps(report))
+    (shop.root / "reports/trivy-frontend.json").unlink()
+    async with captain(shop, "1.4.0") as engine:
+        await engine.measure("security-scan-clean")
+        assert found(engine, "security-scan-clean").verdict is Verdict.FAIL
+        await engine.sign("security-scan-clean", "approve", "it is fine", EVIDENCE)
+        seen = found(engine, "security-scan-clean")
+        assert (seen.verdict, seen.counts) == (Verdict.FAIL, False)
+
+
 async def test_a_hole_in_one_image_fails_and_cannot_be_signed_away(shop: Shop) -> None:
     world = Deployed(shop)
     world.scanned()

@@ -67,7 +67,7 @@ HALF = {
     ],
     "ci.pre-deploy": ["verify.found > 0 && verify.gating && verify.in_needs_of_deploy"],
     "ci.post-deploy": ["after.in_needs_of_deploy", "smoke.found > 0 && smoke.soft_failures == 0"],
-    "ci.health-retries": ['script.per_pattern["attempts"] > 0'],
+    "ci.health-retries": ['script.files > 0 && script.per_pattern["attempts"] > 0'],
 }
 """What the repository says of the others, condition by condition."""
 
@@ -332,7 +332,7 @@ async def test_a_scan_of_other_packages_or_without_a_feed_clears_nothing(shop: R
     assert (await shop.ask("sec.dep-scan"))["sec.dep-scan"].data["verdict"] == "unknown"
     shop.reports()
     assert (await shop.ask("sec.dep-scan"))["sec.dep-scan"].data["verdict"] == "pass"
-    (shop.root / "reports/npm-audit.json.canary").unlink()
+    (shop.root / "reports/npm-canary.json").unlink()
     assert (await shop.ask("sec.dep-scan"))["sec.dep-scan"].data["verdict"] == "unknown"
 
 

@@ -124,3 +124,12 @@ def test_a_check_of_a_review_ends_with_the_number_and_the_decision_that_captain_
 
 def test_a_check_of_a_release_has_no_score(shop: Shop, captain_says: Captain) -> None:
     assert "Score" not in captain_says("check", "deploy", "-e", "staging", "--no-manual").out
+
+
+def test_without_captain_yaml_the_score_is_of_the_service_that_a_check_took(shop: Shop, captain_says: Captain) -> None:
+    reviewed(shop)
+    (shop.root / "captain.yaml").unlink()
+    captain_says("check", "./readiness.yaml", "-e", "staging")
+    said = captain_says("score", "-e", "staging")
+    assert said.code == 1, said.err
+    assert f"{shop.root.name} › staging" in said.out

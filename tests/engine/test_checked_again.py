@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -35,6 +37,38 @@ async def test_what_is_good_and_fresh_stays(shop: Shop) -> None:
     assert (first.data["measured"], first.data["kept"]) == (3, 0)
     assert (second.data["measured"], second.data["kept"]) == (2, 1)
     assert second.data["verdict"] == "unknown", "a blocker waits for a person"
+    await engine.close()
+
+
+async def test_a_second_time_at_once_measures_nothing_and_is_no_check(shop: Shop) -> None:
+    """A key pressed twice: the second check would find every step asked already, and end before any was answered."""
+    engine = shop.engine(checklist="readiness")
+    await engine.open(None)
+    told = await asyncio.gather(*(engine.check_again() for _ in range(3)), return_exceptions=True)
+    assert [str(one) for one in told if one is not None] == ["everything is being measured already"] * 2
+    assert sorted(measured(shop)) == ["healthy", "notes", "staging"]
+    (only,) = shop.recorded("run.checked")
+    assert only.data["measured"] == 3
+    await engine.close()
+
+
+async def test_a_check_ends_behind_what_was_begun_before_it(shop: Shop) -> None:
+    (shop.root / "slow.py").write_text("import time; time.sleep(1)\n")
+    slow = f"command: {{{{ run: ['{sys.executable}', slow.py] }}}}"
+    shop.write(SERVICE, REVIEW.replace("file: {{ path: notes.md }}", slow))
+    engine = shop.engine(checklist="readiness")
+    await engine.open(None)
+    request = engine.trust()
+    assert request is not None
+    await engine.accept(request.digest)
+    begun = asyncio.create_task(engine.measure("notes"))
+    while not engine.view().asking:
+        await asyncio.sleep(0)
+    await engine.check_again()
+    (only,) = shop.recorded("run.checked")
+    assert sorted(measured(shop)) == ["healthy", "notes", "staging"], "and nothing is asked twice"
+    assert all(one.seq < only.seq for one in shop.recorded("step.result"))
+    await begun
     await engine.close()
 
 

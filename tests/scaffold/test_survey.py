@@ -226,6 +226,8 @@ def test_init_ends_with_a_first_measurement(
     assert all(path.read_bytes() == data for path, data in before.items()), "nothing of the repository changed"
     assert not (tmp_path / "log.sqlite").exists(), "a first look is kept nowhere"
     if files is SERVICE:
+        assert "fail     Health checks implemented" in said.err, "what forbids a go is told first"
+        assert "more: captain check readiness" in said.err
         assert main(["check", "readiness", "-e", "staging", "--step", "ci.type-check", "--no-record", "-q"]) == 0
         assert "FAIL     Type checking enforced" in capsys.readouterr().out, "mypy . || true enforces nothing"
         assert "web      Django" in said.err and "(backend/manage.py)" in said.err

@@ -67,6 +67,9 @@ async def engine_over(
     except BaseException:
         log.close()
         raise
+    if not keys.get("read_only"):
+        for path in engine.told_secrets():
+            warn(f"{path} holds the value of a declared secret, and the log keeps this file as it is: take it out")
     try:
         yield engine
     except asyncio.CancelledError:
@@ -177,7 +180,8 @@ def pinned(log: Reader, row: Row, root: Path) -> Target:
     from captain.loader import load_pinned
     from captain.run import fold
 
-    run = fold(log.entries(run=row.run))
+    # What was measured since says nothing of the files, and a review has very much of it.
+    run = fold(log.by_type("run.start", "checklist.changed", run=row.run))
     sources = []
     for one in run.files if run is not None else ():
         blob = log.evidence(one["evidence"])

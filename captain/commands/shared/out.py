@@ -12,14 +12,14 @@ from typing import Any
 import click
 
 from captain.diagnostics import colour
-from captain.safe import safe
+from captain.safe import safe, uncommanding, uncommanding_json
 
 _COLOURS = {"good": "32", "warning": "33", "bad": "31", "quiet": "2", "strong": "1"}
 
 
 def as_json(value: Any) -> str:
     """One document, readable, with a newline at its end. Escaped like this nothing in it moves a cursor."""
-    return json.dumps(value, ensure_ascii=True, indent=2, allow_nan=False) + "\n"
+    return uncommanding_json(json.dumps(value, ensure_ascii=True, indent=2, allow_nan=False)) + "\n"
 
 
 def put(text: str) -> None:
@@ -38,7 +38,9 @@ def line(*parts: str | tuple[str, str]) -> None:
         shown.append(f"\x1b[{_COLOURS[tone]}m{text}\x1b[0m" if coloured and tone else text)
     # The colours are captain's own; click would keep or drop them by rules of its own.
     encoding = sys.stdout.encoding or "utf-8"
-    click.echo("".join(shown).rstrip().encode(encoding, "replace").decode(encoding), color=coloured)
+    whole = "".join(shown).rstrip()
+    whole = whole if coloured else uncommanding(whole)
+    click.echo(whole.encode(encoding, "replace").decode(encoding), color=coloured)
 
 
 def many(number: int, one: str, more: str) -> str:

@@ -156,8 +156,11 @@ def _empty(path: Path) -> bool:
         return False
 
 
-def service_here(common: Common) -> str | None:
-    """The service whose captain.yaml is at hand; None where there is none, or none that can be read."""
+def service_here(common: Common, *, assumed: bool = False) -> str | None:
+    """The service whose captain.yaml is at hand; None where there is none, or none that can be read.
+
+    With `assumed` the one that a check takes where there is none: it is called as the folder is.
+    """
     from captain.errors import CaptainError
     from captain.loader import load_service
 
@@ -165,7 +168,7 @@ def service_here(common: Common) -> str | None:
         home = load_service(common.cwd)
     except CaptainError:
         return None
-    return home.service.service if home.declared else None
+    return home.service.service if home.declared or assumed else None
 
 
 def words(given: Iterable[str], *names: str) -> tuple[str, ...]:

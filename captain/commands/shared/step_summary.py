@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from collections.abc import Mapping
@@ -12,6 +13,7 @@ from captain.exports import exports
 
 MOST = 1024 * 1024
 """Bytes that GitHub takes of one step; of more it shows nothing at all."""
+_APPEND = os.O_WRONLY | os.O_APPEND
 _CUT = b"\n\n_The rest is longer than a summary may be: see the log, or `captain check --report markdown=FILE`._\n"
 
 
@@ -23,14 +25,18 @@ def append_summary(result: Mapping[str, Any], environ: Mapping[str, str]) -> Non
     made = exports.find("markdown")
     assert made is not None and made.result is not None
     try:
-        handle = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NONBLOCK | os.O_CLOEXEC, 0o644)
+        handle = os.open(path, _APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o644)
         with os.fdopen(handle, "ab") as file:
             found = os.fstat(handle)
             if not stat.S_ISREG(found.st_mode):
                 raise OSError(0, "it is no regular file")
-            file.write(fitting(made.result(result), MOST - found.st_size))
+            kept = fitting(made.result(result), MOST - found.st_size)
+            if not kept:
+                raise OSError(0, "what is in it already leaves no room")
+            file.write(kept)
     except OSError as error:
-        warn(f"the step summary {path} was not written: {error.strerror}")
+        why = "it is a symbolic link" if error.errno == errno.ELOOP else error.strerror
+        warn(f"the step summary {path} was not written: {why}")
 
 
 def fitting(text: bytes, room: int) -> bytes:

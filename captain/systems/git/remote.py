@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 from captain.errors import ProbeError
 from captain.safe import safe
 from captain.systems.git.program import Git, check_ref, decoded
+from captain.systems.git.shared import shared
 
 PROTOCOLS = "https:ssh"
 _SCP = re.compile(r"(?:[^/@:-][^/@:]*@)?[^/:@-][^/:@]*:(?!:|//)")
@@ -94,7 +95,7 @@ async def contains(git: Git, theirs: str, ours: str) -> bool | None:
 
 async def shallow(git: Git) -> bool:
     """Whether the history was cut when it was cloned or fetched."""
-    return await git.text("rev-parse", "--is-shallow-repository") == "true"
+    return await shared(git.root, "shallow", lambda: git.text("rev-parse", "--is-shallow-repository")) == "true"
 
 
 async def _url(git: Git, remote: str, *, missing: str | None = None) -> str:

@@ -1,4 +1,4 @@
-"""Answers of git that rest on the index and the config alone, shared between probes that ask side by side.
+"""Answers of git that rest on the index, the config and the cut of the history, shared between probes.
 
 An answer is given again only while the files it rests on are the very same ones; where that cannot be told (a linked
 work tree, a folder below the top, a file written a moment ago) git is asked each time.
@@ -21,7 +21,7 @@ MOST = 16
 """Answers kept."""
 RACY = 2_000_000_000
 """Nanoseconds: what was written so shortly before it was looked at may be written again and look the same."""
-_RESTS_ON = ("HEAD", "config", "config.worktree", "commondir", "index")
+_RESTS_ON = ("HEAD", "config", "config.worktree", "commondir", "index", "shallow")
 
 _known: OrderedDict[tuple[Path, str], tuple[Marks, object]] = OrderedDict()
 

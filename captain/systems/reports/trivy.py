@@ -39,6 +39,7 @@ def read(data: bytes, _: Asked) -> Facts:
         facts.notes.append("it has no Results of packages: nothing was looked up for vulnerabilities")
     facts.misconfigurations = any(result.get("Class") == "config" for result in results)
     system = maybe_mapping(meta.get("OS"), "Metadata.OS")
+    facts.observed["os_eosl"] = False
     if system:
         eosl = system.get("EOSL", False) is not False
         facts.observed["os_eosl"] = eosl

@@ -141,6 +141,8 @@ async def search(
     root: Path, files: Files, patterns: Mapping[str, str], environ: Mapping[str, str], timeout: timedelta
 ) -> Found:
     """Every match of every pattern. Raises ProbeError where that takes longer than `timeout`."""
+    if not files.paths:
+        return Found(0, 0, (), 0, dict.fromkeys(patterns, 0), ())
     asked = {
         "root": str(root.resolve()),
         "files": files.paths,

@@ -72,7 +72,8 @@ def connections(db: Postgres, question: Question) -> Findings:
         found.notes.append(HIDDEN)
         return found
     seen = db.ask(
-        "select count(*) as used, count(*) filter (where datname = current_database()) as used_here,"
+        "select count(*) as used,"
+        " count(*) filter (where datname = current_database() and not own) as used_here,"
         " count(*) filter (where state = 'active' and not own) as active,"
         " count(*) filter (where state = 'idle' and not own) as idle,"
         " count(*) filter (where state like 'idle in transaction%' and not own) as idle_in_transaction,"
