@@ -169,6 +169,8 @@ def test_the_uptime_check_is_asked_of_the_forge_where_there_is_a_token(tmp_path:
     found.repository = "acme/shop"
     asked = offers(found)["mon.uptime"][0].asks[""]
     assert asked[1]["workflow"] == "uptime.yml" and offers(found)["mon.uptime"][0].ready
+    files = scaffold.planned(found, shipped("deploy"), None, beside=None, repository="acme/shop")
+    assert files.secrets.count("GITHUB_TOKEN") == 1, "CI of the commit is asked with the same token"
     found.repository = None
     assert "mon.uptime" not in offers(found)
 
@@ -469,8 +471,8 @@ def test_containers_of_a_real_engine_are_found_and_measured(
     assert main(["init", "--no-input"]) == 0
     said = re.sub(r"\n {18}", " ", capsys.readouterr().err)
     assert f"running  {docker_box.name('web')}  (the engine, project {docker_box.prefix})" in said
-    assert "fail     Docker containers running non-root users: root_processes == 0" in said
-    assert "fail     Resource limits configured (CPU, memory): no_memory_limit == 0: no_memory_limit = 1" in said
+    assert "fail     Docker containers running non-root users: root_processes = 1" in said
+    assert "fail     Resource limits configured (CPU, memory): no_memory_limit = 1" in said
 
 
 def test_a_file_made_to_be_slow_is_not(tmp_path: Path) -> None:
