@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -53,6 +53,10 @@ class Measurement:
     """Whether body was cut."""
     notes: tuple[str, ...] = field(default=())
     """Sentences a person should see beside the values."""
+    places: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """What an observation counts, in words, as `compose.yaml:12 web`: told where there should be less of it."""
+    lacks: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """What it would count, as `no word of redis`: told where there should be more of it."""
     rests: tuple[str, ...] | None = None
     """All that the values rest on, as items of `captain.systems.rests`: while it is the same, so are they. None where
     that is not known, or more than files."""

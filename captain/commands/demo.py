@@ -26,14 +26,12 @@ def command(ctx: click.Context, script: bool) -> int:
     The new version looks healthy and breaks the checkout. The probes show it; R goes back and proves it.
     With --script: exit 0 only if every verdict of the story came out.
     """
-    from captain.commands.shared.bridge import drawable
+    from captain.commands.shared.bridge import undrawable
     from captain.demo.world import world
     from captain.errors import UsageError
 
-    if not script and not drawable():
-        raise UsageError(
-            "the demo draws a screen, and this is no terminal", hint="captain demo --script tells it line by line"
-        )
+    if not script and (why := undrawable()):
+        raise UsageError(f"the demo draws a screen, and {why}", hint="captain demo --script tells it line by line")
     for number in (signal.SIGTERM, signal.SIGHUP):
         # The world is removed on the way out, so being told to end must be a way out.
         if signal.getsignal(number) is not signal.SIG_IGN:
@@ -72,7 +70,7 @@ def _screen(world: World, common: Common) -> int:
         return engine
 
     known = Known(service="shop", environment=ENVIRONMENT, protected=True, version=NEW)
-    app = CaptainApp(world.settings.log, known=known, opener=open_run)
+    app = CaptainApp(world.settings.log, known=known, opener=open_run, ascii_only=common.ascii)
     code = draw(app, common)
     if code == 0:
         click.echo("The demo's shop, repository and log are gone. Your own: captain init")

@@ -61,12 +61,12 @@ class _Call:
         self.inputs = answers(given["inputs"])
 
     def on_screen(self) -> int:
-        from captain.commands.shared.bridge import draw, drawable
+        from captain.commands.shared.bridge import draw, undrawable
         from captain.errors import UsageError
 
-        if not drawable():
+        if why := undrawable():
             raise UsageError(
-                "captain run draws a screen, and this is no terminal",
+                f"captain run draws a screen, and {why}",
                 hint="captain check measures without one; --no-screen opens the run and prints its id",
             )
         from captain.tui.app import CaptainApp
@@ -75,7 +75,7 @@ class _Call:
             self.common.settings().log,
             known=self._known(),
             opener=self._opener(),
-            ascii_only=self.ascii,
+            ascii_only=self.ascii or self.common.ascii,
             environ=self.common.environ,
         )
         code = draw(app, self.common)

@@ -67,7 +67,7 @@ def _newest(known: list[Row], service: str | None, environment: str | None) -> R
         where = "" if environment is None else f" in {environment}"
         raise UsageError(
             f"nothing was reviewed here{where} yet",
-            hint=f"captain check readiness -e {environment or 'ENV'} measures the review that init writes",
+            hint=f"captain check readiness -e {environment or 'ENV'} measures the review that captain init writes",
         )
     return chosen[0]
 

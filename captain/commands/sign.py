@@ -56,7 +56,7 @@ async def _sign(common: Common, run: str | None, step: str, given: dict[str, Any
     if meaning != "waive" and (given["until"] or given["owner"]):
         raise UsageError("--until and --owner belong to --waive")
     if meaning == "waive" and given["until"] is None:
-        raise UsageError("a waiver needs its end", hint="--until 2026-12-31")
+        raise UsageError("a waiver needs its end", hint="--until YYYY-MM-DD, at most 30 days from now")
     if meaning in ("waive", "withdraw") and given["evidence"]:
         raise UsageError("--evidence belongs to a sign-off")
     async with engine_on(common, run, ending) as engine:
@@ -70,7 +70,19 @@ async def _sign(common: Common, run: str | None, step: str, given: dict[str, Any
         else:
             await engine.sign(step, meaning, note, given["evidence"])
         say(f"recorded in {engine.view().run.id}, by {engine.actor.name}: {meaning.replace('_', ' ')} {step}")
+        if meaning in ("approve", "waive", "not_applicable", "countersign") and (why := _open(engine, step)):
+            say(f"{step} does not count yet: {why}")
     return 0
+
+
+def _open(engine: Engine, step: str) -> str | None:
+    """Why a step still keeps a gate closed; None where it does not, and of a gate itself."""
+    from captain.run.status import status
+
+    view = engine.view()
+    at = view.step(step)
+    found = None if at is None else status(view, at[1])
+    return None if found is None or found.counts else found.stale_why or found.message
 
 
 def _newest(engine: Engine, step: str) -> int:

@@ -107,6 +107,8 @@ def _recorded(desk: Desk, step: Step, asked: str) -> tuple[dict[str, Value], str
     view = desk.view()
     found = status(replace(view, asking=view.asking - {step.id}), step)
     if found.result is None:
+        if step.manual is not None and found.state == "measured" and found.verdict is not Verdict.UNKNOWN:
+            return {"passed": found.verdict.good, "warned": False}, None, _notes(asked, found.verdict, found.message)
         return {}, found.message, ()
     if found.stale or found.verdict is Verdict.UNKNOWN or found.state in ("waiting", "lapsed"):
         return {}, found.stale_why or found.message, ()

@@ -20,6 +20,7 @@ from captain.engine.ask import Answer, ask, clip, evidence, fault, scalars
 from captain.engine.definitions import definition
 from captain.engine.fitting import fitted
 from captain.engine.hold import Hold
+from captain.engine.places import places
 from captain.engine.plans import Outcome, Plan, Sample, plan_of
 from captain.engine.trusting import trusted
 from captain.errors import Refusal
@@ -253,6 +254,7 @@ def _judged(
     judged = judge(expect, warn, values)
     errors = [one for one in answers if one.error is not None]
     notes = [*dict.fromkeys(note for one in answers for note in one.notes)]
+    where = places(answers, judged.conditions) if judged.verdict is Verdict.FAIL else ()
     if barred := [one for one in answers if one.barred]:
         # What was not run must not be missed by conditions that do without it: only `warn` says that half suffices.
         half = [one.verdict for one in judged.conditions if one.role == "warn"]
@@ -267,17 +269,18 @@ def _judged(
         said += [one.error.advice for one in asked if one.error is not None]
         # What was not observed is told by the errors; what is wrong is not.
         seen = "" if asked and judged.verdict is Verdict.UNKNOWN else judged.message
-        message = "; ".join(dict.fromkeys(part for part in (*said, seen, *notes) if part))
+        message = "; ".join(dict.fromkeys(part for part in (*said, seen, *where, *notes) if part))
         return Sample(answers, verdict, message, judged.conditions)
     if judged.verdict.good or not errors:
         # A pass does not need what could not be asked; half of one is told why.
         why = [one.error.advice for one in errors if one.error is not None and judged.verdict is Verdict.WARN]
-        message = "; ".join(dict.fromkeys(part for part in (judged.message, *why, *notes) if part))
+        message = "; ".join(dict.fromkeys(part for part in (judged.message, *where, *why, *notes) if part))
         return Sample(answers, judged.verdict, message, judged.conditions)
     faults = [fault(one, plan.on_error) for one in errors]
     message = "; ".join(dict.fromkeys([*(one.error.advice for one in errors if one.error is not None), *notes]))
     if judged.verdict is Verdict.FAIL:
-        return Sample(answers, Verdict.FAIL, f"{judged.message}; {message}", judged.conditions)
+        message = "; ".join((judged.message, *where, message))
+        return Sample(answers, Verdict.FAIL, message, judged.conditions)
     if "fail" in faults:
         return Sample(answers, Verdict.FAIL, message, judged.conditions)
     return Sample(answers, Verdict.UNKNOWN, message, judged.conditions)

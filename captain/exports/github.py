@@ -32,11 +32,11 @@ def write(result: Mapping[str, Any]) -> bytes:
     An answer that is no go always has an error. The last line is the answer in words, and no command.
     """
     found: dict[Level, list[str]] = {"error": [], "warning": [], "notice": []}
-    for section in result["sections"]:
-        for step in section["steps"]:
-            level = _level(step)
-            if level is not None:
-                found[level].append(_step(level, step))
+    # GitHub keeps few of each level: what failed comes before what is not known, and that before what waits.
+    for step in sorted((step for section in result["sections"] for step in section["steps"]), key=_urgency):
+        level = _level(step)
+        if level is not None:
+            found[level].append(_step(level, step))
     code = result["exit_code"]
     if code != 0 and not found["error"]:
         found["error"].append(_command("error", {"title": "captain"}, [_ANSWERS[code], *result["gate"]["reasons"]]))
@@ -45,6 +45,12 @@ def write(result: Mapping[str, Any]) -> bytes:
     number = "" if score is None else f", score {score['low']} to {score['high']} %, {score['decision']}"
     lines.append(f"captain: {_shown(result['checklist']['id'])}: {_ANSWERS[code]}{number}")
     return "\n".join((*lines, "")).encode("utf-8", "replace")
+
+
+def _urgency(step: Mapping[str, Any]) -> tuple[bool, int]:
+    order: list[Mark] = ["fail", "unknown"]
+    found = mark(step)
+    return step["severity"] != "blocker", order.index(found) if found in order else len(order)
 
 
 def _level(step: Mapping[str, Any]) -> Level | None:

@@ -62,7 +62,10 @@ class Loading:
         names = environment_names(self.top) if self.top is not None else []
         if self.file is None:
             if given is None:
-                raise UsageError("no environment given", hint="say which: -e NAME")
+                raise UsageError(
+                    "no environment given; there is no captain.yaml here",
+                    hint="captain init writes one; without it say which: -e NAME",
+                )
             if not re.fullmatch(ID_PATTERN, given):
                 raise UsageError(
                     f"{show(given)} is not the name of an environment", hint="use lower-case letters, digits and -"

@@ -13,7 +13,7 @@ from captain.fields import Text, wrong
 from captain.measurement import Measurement
 from captain.probes import TEXT, Context, Probe, probe
 from captain.systems.compose.files import default_files, read_compose
-from captain.systems.compose.rules import look
+from captain.systems.compose.rules import Findings, look
 from captain.systems.tree_files import Tree, check_pattern
 
 
@@ -103,7 +103,7 @@ expect: ['literal_secrets == 0', 'default_secrets == 0', 'published_data_ports =
 
     async def measure(self, ctx: Context) -> Measurement:
         tree = Tree(ctx.root)
-        observed, notes, files = await ctx.blocking(lambda: self._look(tree))
+        observed, found, files = await ctx.blocking(lambda: self._look(tree))
         lines = [f"{one['file']}:{one['line']}: {one['service']}: {one['rule']}" for one in observed["findings"]]
         body = "\n".join(lines)
         return Measurement(
@@ -111,15 +111,16 @@ expect: ['literal_secrets == 0', 'default_secrets == 0', 'published_data_ports =
             f"compose files {', '.join(files)}",
             ctx.clip(body),
             truncated=len(body) > TEXT,
-            notes=tuple(notes),
+            notes=tuple(found.notes),
+            places=found.places,
             rests=tree.rests,
         )
 
-    def _look(self, tree: Tree) -> tuple[dict[str, Any], list[str], tuple[str, ...]]:
+    def _look(self, tree: Tree) -> tuple[dict[str, Any], Findings, tuple[str, ...]]:
         folder = None if self.project_dir is None else self.project_dir.removeprefix(".")
         files = list(self.files) or default_files(tree, folder or "")
         if not files:
             raise ProbeError("compose: no compose.yaml and no docker-compose.yml is there", hint="name it in `files`")
         compose = read_compose(tree, files, folder)
-        observed, notes = look(compose, tree, roles=self.roles, scalable=self.scalable, profiles=self.profiles)
-        return observed, notes, tuple(files)
+        observed, found = look(compose, tree, roles=self.roles, scalable=self.scalable, profiles=self.profiles)
+        return observed, found, tuple(files)

@@ -209,6 +209,10 @@ warn: ['found > 0', 'size(headings_missing) == 0', 'size(dead_links) == 0', 'siz
             ctx.clip(body),
             truncated=len(body) > TEXT,
             notes=tuple(notes),
+            places={
+                "short": [f"{safe(one.path, 100)}: {one.words} words" for one in texts if one.words < self.min_words]
+            },
+            lacks={"mentions_ratio": [f"no word of {name}" for name in observed.get("not_mentioned", ())]},
             rests=self._rests(tree),
         )
 

@@ -133,6 +133,10 @@ expect: ['dirty == 0', 'untracked == 0', 'hidden_changes == 0', 'in_branch']"""
             observed["fetch_age"] = max(now - at, timedelta(0))
         return Measurement(
             observed=observed,
+            places={
+                "dirty": [safe(path, 100) for path in state.paths if not path.startswith("? ")],
+                "untracked": [safe(path[2:], 100) for path in state.paths if path.startswith("? ")],
+            },
             asked=f"git status of {self.ref} ({sha[:7]}) in {git.root}",
             body="\n".join(state.paths),
             notes=(*state.notes, *([signed.note] if signed.note else [])),

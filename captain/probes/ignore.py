@@ -21,6 +21,7 @@ _CANDIDATES = {
     ),
 }
 _KEEP = {"git": (".env.example",), "docker": ()}
+_PLACES = ("uncovered", "present_uncovered", "tracked")
 _MARGIN = 0.9
 _SHOWN = 200
 
@@ -114,7 +115,14 @@ warn: ['tracked_count == 0']"""
             observed = await ctx.blocking(lambda: self._docker(ctx, findings, notes))
         observed["findings"] = findings
         body = "\n".join(f"{one['file']}: {one['rule']}" for one in findings)
-        return Measurement(observed, self.asks(), ctx.clip(body), truncated=len(body) > TEXT, notes=tuple(notes))
+        return Measurement(
+            observed,
+            self.asks(),
+            ctx.clip(body),
+            truncated=len(body) > TEXT,
+            notes=tuple(notes),
+            places={f"{name}_count": observed[name] for name in _PLACES if name in observed},
+        )
 
     def _docker(self, ctx: Context, findings: list[dict[str, Any]], notes: list[str]) -> dict[str, Any]:
         from captain.systems.secrets.docker_ignore import read_docker_ignore

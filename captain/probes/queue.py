@@ -93,7 +93,7 @@ expect:
     broker: Literal["dramatiq", "celery", "rq"]
     """The library whose queues they are."""
     url_env: EnvName
-    """The secret that holds redis://USER:PASSWORD@HOST:6379/0; rediss:// for TLS, unix:///PATH."""
+    """The secret that holds redis://USER:<PASSWORD>@HOST:6379/0; rediss:// for TLS, unix:///PATH."""
     ca_file: Text | None = None
     """Certificate authorities to trust instead of the machine's, a PEM file."""
     namespace: Text | None = None

@@ -53,7 +53,7 @@ redis: { url_env: REDIS_URL, canary: true, purpose: cache }
 expect: ['canary_ok', 'policy_fits', 'maxmemory > 0', 'used_ratio <= 0.9', 'ping_p95 <= duration("5ms")']"""
 
     url_env: EnvName
-    """The secret that holds redis://USER:PASSWORD@HOST:6379/0; rediss:// for TLS, unix:///PATH."""
+    """The secret that holds redis://USER:<PASSWORD>@HOST:6379/0; rediss:// for TLS, unix:///PATH."""
     ca_file: Text | None = None
     """Certificate authorities to trust instead of the machine's, a PEM file."""
     canary: Bool = False

@@ -170,8 +170,33 @@ expect: ['files > 0', 'per_pattern["verify_false"] == 0 && per_pattern["unauthor
         observed["findings"] = findings
         body = "\n".join(f"{one['file']}:{one['line']}: {one['id']}" for one in findings)
         return Measurement(
-            observed, self.asks(), ctx.clip(body), truncated=len(body) > TEXT, notes=tuple(notes), rests=rests
+            observed,
+            self.asks(),
+            ctx.clip(body),
+            truncated=len(body) > TEXT,
+            notes=tuple(notes),
+            places=self._places(findings),
+            lacks=self._lacks(found.counts),
+            rests=rests,
         )
+
+    def _places(self, findings: list[dict[str, Any]]) -> dict[str, list[str]]:
+        """Where what was found stands."""
+        own = {one.id for one in self.patterns}
+        at: dict[str, list[str]] = {}
+        for one in findings:
+            name = one["id"]
+            told = {"executable": "executable", "syntax": "syntax_ok"}.get(name) or ("matches", "secrets")[
+                name not in own
+            ]
+            at.setdefault(told, []).append(f"{safe(one['file'], 100)}:{one['line']} {name}")
+            at.setdefault(f"per_pattern.{name}", []).append(f"{safe(one['file'], 100)}:{one['line']}")
+        return at
+
+    def _lacks(self, counts: Mapping[str, int]) -> dict[str, list[str]]:
+        """What was looked for and is nowhere."""
+        nowhere = {one.id: f"no line fits {safe(one.regex, 80)}" for one in self.patterns if not counts.get(one.id)}
+        return {"matches": [*nowhere.values()], **{f"per_pattern.{name}": [said] for name, said in nowhere.items()}}
 
     def _rests(self, files: Any) -> tuple[str, ...] | None:
         from captain.systems.rests import Chosen, listing

@@ -66,7 +66,7 @@ expect: value == 0"""
     engine: Literal["postgres", "mysql", "sqlite"]
     """The database; `mysql` is MariaDB too."""
     dsn_env: EnvName | None = None
-    """The secret that holds the connection string: postgresql://user:password@host:5432/database."""
+    """The secret that holds the connection string: postgresql://user:<password>@host:5432/database."""
     path: Text | None = None
     """The file of an SQLite database, relative to the folder of captain.yaml."""
     preset: (

@@ -21,6 +21,12 @@ def anew(step: Step, *, holds: bool = False) -> bool:
     return asks and (holds or step.hold is None)
 
 
+def live(step: Step) -> bool:
+    """Whether a deployment by somebody else may have changed what the step saw."""
+    probes = [getattr(ask, "probe", None) for ask in step.asks.values()]
+    return any(probe is None or probe.network or probe.starts() for probe in probes)
+
+
 def overtaken(view: View, section: Section, result: Result) -> str | None:
     """Why a result of a section that is not closed says nothing of what is there now; None where it does."""
     if view.run.ended or section_state(view.run, view.target, section.id) == "closed":

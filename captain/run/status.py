@@ -10,7 +10,7 @@ from captain.measurement import SAFETIES, Verdict
 from captain.run import Attempt, Result, SignOff, Trial, Waiver, countersigning, resting, soaking
 from captain.run.facts import named, worse
 from captain.run.signing import asked_for, fits, may_excuse, may_reject, may_sign, missing, signed, stands
-from captain.run.since import anew, overtaken, rebound, signed_too_early
+from captain.run.since import anew, live, overtaken, rebound, signed_too_early
 from captain.run.summing import summed_before
 from captain.run.view import View, section_state
 
@@ -179,15 +179,14 @@ def stale_because(view: View, step: Step, result: Result, depth: int = 0) -> str
 
 def _stands_for_older(view: View, step: Step, result: Result, depth: int) -> str | None:
     """Why an alias that read what was recorded of another step is as old as that."""
-    for ask in step.asks.values():
-        reference = getattr(ask, "step", None)
-        other = None if reference is None else view.target.step(reference)
-        if (
-            other is None
-            or anew(other)
-            or view.step(other.id) is None
-            or (seen := view.run.results.get(other.id)) is None
-        ):
+    references = [one for ask in step.asks.values() if (one := getattr(ask, "step", None)) is not None]
+    for other in map(view.target.step, references):
+        if other is None or view.step(other.id) is None:
+            continue
+        seen = view.run.results.get(other.id)
+        if result.verdict.good and (why := _unsigned(view, other, seen)):
+            return f"{other.title}: {why}"
+        if anew(other) or seen is None:
             continue
         if seen.seq > result.seq:
             return f"{other.title} was measured again since"
@@ -196,15 +195,18 @@ def _stands_for_older(view: View, step: Step, result: Result, depth: int) -> str
     return None
 
 
+def _unsigned(view: View, other: Step, seen: Result | None) -> str | None:
+    """Why the signatures that an alias of this step counted do not stand any more; None where they do."""
+    if other.manual is None and not other.sign_off:
+        return None
+    verdict, message = (Verdict.UNKNOWN, "") if seen is None else (seen.verdict, seen.message)
+    now = _signed(view, other, Status("measured", verdict, message, seen))
+    return now.message if now.waits or now.rejected is not None else None
+
+
 def fresh(found: Status) -> bool:
     """Whether what was measured last is good and not stale, whoever has still to sign it."""
     return found.result is not None and found.stale_why is None and found.verdict.good
-
-
-def live(step: Step) -> bool:
-    """Whether a deployment by somebody else may have changed what the step saw."""
-    probes = [getattr(ask, "probe", None) for ask in step.asks.values()]
-    return any(probe is None or probe.network or probe.starts() for probe in probes)
 
 
 def _action(view: View, step: Step) -> Status:
@@ -392,6 +394,7 @@ def _counts(found: Status) -> bool:
 
 
 def _risk(step: Step, found: Status) -> str | None:
-    if step.severity != "warning" or _counts(found):
+    # What waits for a person or was rejected keeps the gate closed; a warning that is only not met is a risk.
+    if step.severity != "warning" or _counts(found) or found.waits or found.rejected is not None:
         return None
     return f"{step.id}: {found.stale_why or found.verdict}"

@@ -230,7 +230,7 @@ def _frameworks(folder: Folder, found: Survey, needed: Mapping[str, str]) -> Non
             found.settings += (path,)
             if found.reuses is None and re.search(r"(?i)conn_max_age", text):
                 found.reuses = path
-                found.found("settings", "CONN_MAX_AGE: connections are kept", path)
+                found.found("settings", _kept(text), path)
         engine = _ENGINE.search(text)
         if engine and not found.database:
             word = engine[1] or engine[2]
@@ -242,6 +242,14 @@ def _frameworks(folder: Folder, found: Survey, needed: Mapping[str, str]) -> Non
             found.metrics = True
             found.found("metrics", name.removeprefix("npm:"), needed[name])
             break
+
+
+def _kept(settings: str) -> str:
+    """What the settings say of how long connections are kept: a number, or only that something is said."""
+    number = re.search(r"(?i)conn_max_age[\"']?\s*[:=]\s*(\d{1,9}|None)\b", settings)
+    if number is None:
+        return "CONN_MAX_AGE is set"
+    return f"CONN_MAX_AGE: {number[1]}" + (", no connection is kept" if not number[1].strip("0") else "")
 
 
 def _migrations(folder: Folder, found: Survey) -> None:

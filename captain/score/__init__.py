@@ -210,10 +210,10 @@ def decide(found: Score) -> Decision:
     definite = len(against) > len(unknown)
     for category in found.categories:
         if category.low < FLOOR:
-            against.append(f"{category.title} is at {interval(category.low, category.high)}, below {FLOOR} %")
+            against.append(f"{category.title} {_short(category.low, category.high, FLOOR)}")
             definite = definite or category.high < FLOOR
     if found.low < READY:
-        against.append(f"the score is {interval(found.low, found.high)}, below {READY} %")
+        against.append(f"the score {_short(found.low, found.high, READY)}")
         definite = definite or found.high < READY
     open_gaps = [gap for gap in found.gaps if not gap.whole and not gap.accepted]
     against += [f"{gap.title} is open and nobody accepted the risk" for gap in open_gaps]
@@ -223,6 +223,12 @@ def decide(found: Score) -> Decision:
     if risks:
         return Decision("GO WITH RISK", tuple(f"{item.title}: {item.message}" for item in risks))
     return Decision("GO")
+
+
+def _short(low: int, high: int, least: int) -> str:
+    """What is too low: `is at 15–65 %, needs 90 %`, or `is at 85–100 %: 90 % is not proven yet`."""
+    lacks = f", needs {least} %" if high < least else f": {least} % is not proven yet"
+    return f"is at {interval(low, high)}{lacks}"
 
 
 def interval(low: int, high: int) -> str:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import TYPE_CHECKING, Literal
 
+from captain.checklist.base import Alias
 from captain.run.status import Status, by_itself
 from captain.score import Category, Item, Score, statuses, whole
 
@@ -153,10 +154,17 @@ def _do(
     if needed is not None and depth < len(known):
         _, first, command = _do(view, *needed, known, depth + 1)
         return "first", f"{first}, which {name} needs", command
+    original = next(
+        (known[one.step] for one in step.asks.values() if isinstance(one, Alias) and one.step in known), None
+    )
+    if original is not None and not original[1].counts and depth < len(known):
+        _, first, command = _do(view, *original, known, depth + 1)
+        return "first", f"{first}, which {name} stands for", command
     if found.waits and (step.manual is not None or found.verdict.good):
         who = next((role for role in found.waits if role), None)
         what = f"the role {who} signs {name}" if who else f"sign {name}"
-        return "sign", what, _typed("sign", run, step.id, "--approve")
+        evidence = ("--evidence", "FILE") if any(rule.evidence == "required" for rule in step.sign_off) else ()
+        return "sign", what, _typed("sign", run, step.id, "--approve", *evidence)
     if step.safety != "read" and step.action is None and not found.stale and found.result is None:
         if step.levels <= {"read", *view.target.allow}:
             word = "drill " if step.safety == "drill" else ""

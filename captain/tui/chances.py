@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from captain.measurement import Verdict
 from captain.run import allowed
 from captain.tui.commands import mine
 from captain.tui.keys import RUN
@@ -11,6 +12,8 @@ from captain.tui.moment import Moment, yours
 
 if TYPE_CHECKING:
     from captain.checklist import Section, Step
+    from captain.run.status import Status
+    from captain.run.view import View
 
 OPENING = "the run is still being opened"
 
@@ -97,6 +100,11 @@ def words(moment: Moment | None, step_id: str | None) -> dict[str, str]:
     return out
 
 
+def signs(view: View, step: Step, found: Status) -> bool:
+    """Whether signing is what the person here does next. Beside a measured failure a signature counts for nothing."""
+    return bool(found.waits) and found.verdict is not Verdict.FAIL and yours(view, step, found)
+
+
 def chosen(moment: Moment | None, step_id: str | None, dimmed: dict[str, str]) -> str | None:
     """The next sensible key; None while something runs, because waiting is right then."""
     if moment is None or moment.running() is not None:
@@ -121,7 +129,7 @@ def chosen(moment: Moment | None, step_id: str | None, dimmed: dict[str, str]) -
             return "run.act"
         if status.owed is not None and "run.countersign" not in dimmed:
             return "run.countersign"
-        if status.waits and yours(view, step, status) and "run.sign" not in dimmed:
+        if signs(view, step, status) and "run.sign" not in dimmed:
             return "run.measure" if by_hand(step) else "run.sign"
         wrong = next_problem(moment, step_id, 1) if "run.next_problem" not in dimmed else None
         if status.state == "todo" and "run.measure" not in dimmed and not _wrong(moment, wrong):

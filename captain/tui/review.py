@@ -18,7 +18,7 @@ from captain.score.doubts import Contradiction, Recommendation, contradictions, 
 from captain.score.past import Change, Then, change
 from captain.tui import chances
 from captain.tui.keys import REVIEW
-from captain.tui.moment import Moment, yours
+from captain.tui.moment import Moment
 from captain.tui.present import Mark
 
 if TYPE_CHECKING:
@@ -232,7 +232,9 @@ def chosen(review: Review | None, step: str | None, dimmed: dict[str, str], wher
         return None
     if view.untrusted and "review.trust" not in dimmed:
         return "review.trust"
-    if "review.measure_stale" not in dimmed and not view.run.results:
+    old = sum(one.stale for one in review.moment.statuses.values())
+    if "review.measure_stale" not in dimmed and where == "categories" and 2 * old >= len(view.run.results):
+        # Nothing was measured yet, or a new commit came: one key measures it all.
         return "review.measure_stale"
     found = review.moment.statuses.get(step) if step is not None else None
     if where == "item" and found is not None:
@@ -240,7 +242,7 @@ def chosen(review: Review | None, step: str | None, dimmed: dict[str, str], wher
         assert at is not None
         if found.owed is not None and "review.countersign" not in dimmed:
             return "review.countersign"
-        if found.waits and yours(view, at[1], found) and not chances.by_hand(at[1]) and "review.sign" not in dimmed:
+        if chances.signs(view, at[1], found) and not chances.by_hand(at[1]) and "review.sign" not in dimmed:
             return "review.sign"
         if at[1].safety != "read" and not found.counts and "review.act" not in dimmed:
             return "review.act"

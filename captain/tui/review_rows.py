@@ -112,7 +112,7 @@ def total_rows(look: Look, review: Review, width: int) -> list[Content]:
 
 
 def verdict(look: Look, review: Review, width: int) -> Content:
-    """`90–96 %  ✗ NO-GO  Security is at 75–85 %, below 90 %  and 2 more`."""
+    """`90–96 %  ✗ NO-GO  Security is at 75–85 %, needs 90 %  and 2 more`."""
     low, high = review.whole
     word = review.decision.word
     head = join([look.say(interval(low, high), "bold"), look.say(WORDS[word], ROLES[word])], "  ")

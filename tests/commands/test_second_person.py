@@ -52,6 +52,17 @@ def until(days: int) -> str:
     return f"{datetime.now(UTC) + timedelta(days=days):%Y-%m-%d}"
 
 
+def test_a_signature_that_lifts_nothing_says_why(shop: Shop, repo: Repo, captain_says: Captain) -> None:
+    shop.health = 503
+    opened(captain_says)
+    captain_says("check", "deploy", "-e", "staging", "--run", RUN, "--step", "healthy")
+    waived = captain_says("sign", RUN, "healthy", "--waive", "--note", "known", "--until", until(7))
+    assert "\nhealthy does not count yet: " in waived.err
+    tried = captain_says("sign", RUN, "tried", "--approve")
+    assert "recorded in" in tried.err and "does not count yet" not in tried.err
+    assert "at most 30 days from now" in captain_says("sign", RUN, "healthy", "--waive", "--note", "x").err
+
+
 def test_a_waiver_counts_once_somebody_else_countersigned_it(shop: Shop, repo: Repo, captain_says: Captain) -> None:
     shop.health = 503
     opened(captain_says)

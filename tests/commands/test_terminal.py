@@ -129,8 +129,16 @@ def test_no_color_is_honoured(on_terminal: Callable[..., Terminal], monkeypatch:
 def test_a_dumb_terminal_is_never_drawn_on(on_terminal: Callable[..., Terminal], words: list[str]) -> None:
     terminal = on_terminal(*words, term="dumb")
     assert terminal.code() == 2
-    assert "this is no terminal" in terminal.seen
+    assert "TERM=dumb" in terminal.seen
     assert "\x1b" not in terminal.seen
+
+
+def test_the_bridge_too_can_be_drawn_with_ascii_only(on_terminal: Callable[..., Terminal]) -> None:
+    terminal = on_terminal("--ascii")
+    terminal.until("Recent runs")
+    terminal.type("q")
+    assert terminal.code() == 0
+    assert terminal.seen.isascii(), sorted({sign for sign in terminal.seen if not sign.isascii()})
 
 
 def test_going_back_asks_for_the_environments_name(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -153,6 +154,18 @@ def test_it_is_said_what_was_kept_and_why_and_all_measures_everything(
     assert "kept 6 (6 whose files are the same), measured 4" in captain_says("check", "readiness", "-e", "staging").out
     assert checked(shop, captain_says, "--all") == sorted(STATIC + AGING)
     assert "kept" not in captain_says("check", "readiness", "-e", "staging", "--all").out
+
+
+def test_it_is_said_how_many_were_measured_because_they_were_not_good(
+    shop: Shop, repo: Repo, captain_says: Captain, later: Callable[..., None]
+) -> None:
+    (shop.root / "src" / "shop.py").unlink()
+    captain_says("check", "readiness", "-e", "staging")
+    bad = sum(one.data["verdict"] not in ("pass", "warn") for one in shop.recorded("step.result"))
+    assert bad
+    said = captain_says("check", "readiness", "-e", "staging").out
+    # The file that is not there may have been one that others rest on, so more than these may be measured.
+    assert re.search(rf"kept \d+ .*, measured \d+, {bad} of them because they were not good before; --all", said), said
 
 
 Change = Callable[[Path], object]

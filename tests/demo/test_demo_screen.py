@@ -163,6 +163,6 @@ def test_without_a_terminal_it_says_what_to_do_and_makes_nothing(environ: dict[s
         check=False,
     )
     assert (done.returncode, done.stdout) == (2, "")
-    assert "no terminal" in done.stderr and "captain demo --script" in done.stderr
+    assert "this is no terminal" in done.stderr and "captain demo --script" in done.stderr
     assert "\x1b" not in done.stderr
     assert list(tmp.iterdir()) == []

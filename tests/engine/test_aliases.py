@@ -180,6 +180,40 @@ async def test_an_alias_waits_for_the_signature_that_its_step_waits_for(shop: Sh
         assert found(engine, "still-works").verdict.value == "pass"
 
 
+async def test_an_alias_of_what_a_person_confirms_passes_once_it_is_signed_and_no_longer(shop: Shop) -> None:
+    """Nothing else could make it known: a review with such a blocker would never be a go."""
+    with_post(shop, stands_for("on-call-told"))
+    async with captain(shop) as engine:
+        await engine.measure("still-works")
+        assert found(engine, "still-works").verdict.value == "unknown"
+        await engine.sign("on-call-told", "approve")
+        await engine.measure("still-works")
+        assert found(engine, "still-works").counts
+        signed = engine.view().run.sign_offs[-1].seq
+        await engine.withdraw(signed, "too early")
+        assert not found(engine, "still-works").counts
+        assert (found(engine, "still-works").stale_why or "").startswith("On-call told: waits for a sign-off")
+        await engine.sign("on-call-told", "reject", "nobody answered")
+        await engine.measure("still-works")
+        assert found(engine, "still-works").verdict.value == "fail"
+        assert "rejected by" in found(engine, "still-works").message
+
+
+async def test_an_alias_loses_the_signature_that_its_step_loses(shop: Shop) -> None:
+    signed = CHECKLIST.replace(
+        "expect: [status == 200]\n      - id: on-call",
+        "expect: [status == 200]\n        sign_off: {{ role: dba }}\n      - id: on-call",
+    )
+    with_post(shop, stands_for("healthy-before"), checklist=signed)
+    async with captain(shop) as engine:
+        await engine.measure("healthy-before")
+        await engine.sign("healthy-before", "approve")
+        await engine.measure("still-works")
+        assert found(engine, "still-works").counts
+        await engine.withdraw(engine.view().run.sign_offs[-1].seq, "another database")
+        assert not found(engine, "still-works").counts
+
+
 async def test_an_alias_starts_no_program_that_nobody_accepted(shop: Shop) -> None:
     more = """
       - id: writes

@@ -164,6 +164,13 @@ def test_github_keeps_ten_of_a_level_and_says_how_many_there_are_besides() -> No
     assert len(commands_of(write_github(document([step(f"b-{n}", "fail", code=1) for n in range(MOST)])))) == MOST
 
 
+def test_github_keeps_what_failed_before_what_waits_for_a_person() -> None:
+    waits = [step(f"sign-{number}", "unknown", "waiting", code=4) for number in range(MOST)]
+    unknown, failed = step("dark", "unknown", code=3), step("broken", "fail", code=1)
+    titles = [one[1]["title"] for one in commands_of(write_github(document([*waits, unknown, failed])))]
+    assert titles[:2] == ["Title of broken failed", "Title of dark could not be told"]
+
+
 def test_github_has_an_error_wherever_the_answer_is_no_go() -> None:
     quiet = document([step("odd", "warn")], exit_code=1, gate={"go": False, "reasons": ["warnings are a no"]})
     assert [one[0] for one in commands_of(write_github(quiet))] == ["error", "warning"]

@@ -220,7 +220,12 @@ def test_the_environment_is_named_or_the_only_one(target: Make) -> None:
     only = "service: s\nenvironments: { live: {} }\nchecklists: [checklists/deploy.yaml]\n"
     assert target(steps, None, only).environment == "live"
     for given, captain, said, hint in (
-        (None, None, "no environment given", "say which"),
+        (
+            None,
+            None,
+            "no environment given; there is no captain.yaml here",
+            "captain init writes one; without it say which: -e NAME",
+        ),
         ("../x", None, "is not the name", None),
         (None, "service: s\nchecklists: [checklists/deploy.yaml]\n", "none is declared", None),
         ("liev", only, 'no environment "liev"; declared are live', "did you mean live?"),

@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import pytest
 
+from captain.checklist import SignOffRule
 from captain.measurement import Verdict
 from captain.run.gates import readiness
 from captain.run.view import View
@@ -103,6 +104,17 @@ def test_a_warning_that_is_not_met_makes_a_go_with_risk_and_info_never_counts(ve
     assert said.go
     assert said.verdict is Verdict.WARN
     assert [one for one in said.risk if one.startswith("speed")]
+
+
+def test_what_waits_for_a_person_keeps_the_gate_closed_and_is_no_risk() -> None:
+    """A measured pass beside it is nothing that a go would risk."""
+    diary = Diary(target(probe("volumes", severity="warning", sign_off=(SignOffRule(),))))
+    diary.result("volumes")
+    section = diary.target.checklist.section("pre")
+    assert section is not None
+    found = readiness(diary.view(), section)
+    assert [one.exit_code for one in found.unmet] == [4]
+    assert found.risk == ()
 
 
 def test_the_exit_code_says_failed_before_unknown_before_waiting() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -23,6 +24,7 @@ from captain.errors import CaptainError, UsageError
 from captain.loader import lint
 from captain.loader.schema import schema
 from captain.loader.shelf import shipped
+from captain.systems.search.files import BUILT_IN
 from tests.git_repo import Repo
 
 ROOT = Path(__file__).parents[2]
@@ -380,3 +382,11 @@ def test_two_at_once_write_each_file_once(folder: Path) -> None:
         thread.join()
     assert problems == []
     assert sorted(one.path for one in wrote if not one.kept) == sorted(WRITTEN)
+
+
+def test_nothing_that_it_writes_has_the_shape_of_a_secret(folder: Path) -> None:
+    """The shipped review searches the repository for secrets, these files among the others."""
+    init(folder)
+    for path, content in tree(folder).items():
+        for name, regex in BUILT_IN.items():
+            assert not re.search(regex, content.decode(), re.MULTILINE), (path, name)

@@ -8,6 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from captain.checklist import Step
+from captain.checklist.base import Alias
 from captain.score import Score, decide
 from captain.score.advice import gain, lifted, next_best
 from tests.score.review import SignOffRule, advice, manual, probe, review, scored
@@ -103,6 +105,26 @@ def test_a_waiver_is_put_right_before_it_ends_and_then_countersigned_where_it_mu
     alone.result("tls", "fail")
     alone.waive("tls", "status == 200")
     assert advice(alone, "tls").what == "put right Tls before its waiver ends on 30 Nov"
+
+
+def test_a_sign_off_that_needs_evidence_is_advised_with_it() -> None:
+    """The command is typed as it stands: without evidence it would be refused."""
+    diary = review((manual("plan", SignOffRule(evidence="required")),))
+    said = advice(diary, "plan")
+    assert said.command == f"captain sign {diary.view().run.id} plan --approve --evidence FILE"
+
+
+def test_what_stands_for_another_step_is_done_there_first() -> None:
+    """Measuring the one that stands for it again would tell the same again."""
+    diary = review(
+        (manual("restore"), Step(id="tested", title="Tested", asks={"": Alias("restore")}, expect=("passed",)))
+    )
+    diary.result("tested", "unknown", message="step restore: waits for a sign-off")
+    said = advice(diary, "tested")
+    assert (said.verb, said.what) == ("first", "sign Restore, which Tested stands for")
+    assert said.command is not None and said.command.endswith(" restore --approve")
+    diary.sign("restore", seen=None)
+    assert advice(diary, "tested").command == "captain check deploy -e production --step tested"
 
 
 def test_a_reject_is_for_its_author_to_take_away() -> None:

@@ -88,8 +88,13 @@ def test_what_nobody_verified_is_an_interval_and_no_go() -> None:
     assert interval(database.low, database.high) == "85–100 %"
     assert (found.low, found.high) == (96, 97)
     assert decide(found).word == "NO-GO: unverified"
-    assert "Database is at 85–100 %, below 90 %" in decide(found).reasons[0]
+    assert decide(found).reasons[0] == "Database is at 85–100 %: 90 % is not proven yet"
     assert found.coverage == Fraction(70, 71)
+
+
+def test_what_cannot_reach_the_floor_any_more_says_what_it_needs() -> None:
+    reasons = decide(review(database="failed")).reasons
+    assert reasons == ("Database is at 85 %, needs 90 %",)
 
 
 def test_a_sign_off_whose_date_has_passed_is_not_known_any_more() -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from textual.app import App
 
+from captain.checklist import SignOffRule
 from captain.errors import UsageError
 from captain.run.view import View
 from captain.tui import chances, keys
@@ -18,7 +19,8 @@ from captain.tui.dialogs.note import CauseDialog
 from captain.tui.moment import Live, Moment, moment
 from captain.tui.present import Look, whole
 from captain.tui.screens.history import HistoryScreen
-from captain.tui.widgets.bars import VerdictBar
+from captain.tui.widgets.bars import VerdictBar, tally
+from tests.run.diary import Diary, manual, probe, target
 from tests.shop import Shop
 from tests.tui.dialog_world import Host
 from tests.tui.snapshots import until, words
@@ -109,6 +111,23 @@ def test_with_much_to_measure_the_narrow_row_offers_the_key_for_all_of_it(walk: 
     for width in (78, 118):
         row = keys.row(Look(), width, keys.RUN, chosen=best, words={}, dim=dim, keymap={}).plain
         assert row.startswith(" m  section") and "enter measure" in row
+
+
+@pytest.mark.parametrize(("verdict", "next_key"), [("pass", True), ("unknown", True), ("fail", False)])
+def test_where_the_measurement_failed_no_signature_is_offered_next(verdict: str, next_key: bool) -> None:
+    """It would be recorded and lift nothing: what is wrong is put right first."""
+    diary = Diary(target(probe("restarts", sign_off=(SignOffRule(),))))
+    diary.result("restarts", verdict)
+    view = diary.view()
+    at = view.step("restarts")
+    assert at is not None
+    assert chances.signs(view, at[1], diary.status("restarts")) is next_key
+
+
+@pytest.mark.parametrize(("asked", "said"), [(("a",), "1 waits for you"), (("a", "b"), "2 wait for you")])
+def test_what_waits_for_the_person_here_is_counted_in_words(asked: tuple[str, ...], said: str) -> None:
+    found = moment(Diary(target(*(manual(one) for one in asked))).view(), Live())
+    assert [text for text, _ in tally(found)] == [said]
 
 
 async def test_keys_of_dialogs_history_and_the_rollback_can_be_remapped_and_are_shown(shop: Shop) -> None:

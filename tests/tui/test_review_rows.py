@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from hypothesis import given
 from hypothesis import strategies as st
 from textual.content import Content
 
+from captain.tui.moment import Live, moment
 from captain.tui.present import Look, fitting, took
+from captain.tui.review import Review, chosen
 from captain.tui.review_rows import arrow, bar, percent, sparkline
+from tests.score.review import probe
+from tests.score.review import review as made
 
 PERCENT = st.integers(0, 20).map(lambda fifth: 5 * fifth)
 
@@ -22,6 +28,24 @@ def test_a_bar_is_full_only_when_everything_is_proven(one: int, other: int, cell
     assert (unknown > 0) == (high > low), "what nobody verified is always seen"
     assert high == 100 or proven + unknown < cells
     assert drawn.rstrip(" ─") == "━" * proven + "╍" * unknown, "in this order"
+
+
+def test_where_most_of_it_is_old_the_next_key_measures_all_of_it() -> None:
+    """After a new commit ten categories wait: nobody should have to press enter in each."""
+    diary = made((probe("tests"), probe("lint")), (probe("disk"),))
+    for step in ("tests", "lint", "disk"):
+        diary.result(step, max_age=timedelta(hours=1))
+
+    def next_key(where: str = "categories") -> str | None:
+        return chosen(Review(moment(diary.view(), Live())), "tests", {}, where)
+
+    assert next_key() == "review.measure"
+    diary.later(hours=2)
+    assert next_key() == "review.measure_stale"
+    assert next_key("item") == "review.measure"
+    for step in ("tests", "lint"):
+        diary.result(step, max_age=timedelta(hours=1))
+    assert next_key() == "review.measure"
 
 
 def test_a_flat_trend_is_a_line_and_a_rise_of_five_is_no_mountain() -> None:

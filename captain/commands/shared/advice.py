@@ -73,7 +73,8 @@ def show_trend(given: Counsel) -> None:
 
     shown = " → ".join(interval(one.low, one.high).removesuffix(" %") for one in given.past[-POINTS:])
     days = (given.view.now - given.change.since).days
-    line(f"Checks so far: {shown} %", f"  {_arrow(given.change.whole)} since {given.change.since:%d %b} ({days} d)")
+    ago = f" ({days} d)" if days else ""
+    line(f"Checks so far: {shown} %", f"  {_arrow(given.change.whole)} since {given.change.since:%d %b}{ago}")
 
 
 def show(given: Counsel) -> None:

@@ -15,18 +15,21 @@ if TYPE_CHECKING:
     from captain.tui.harbour import Harbour
 
 
-def drawable() -> bool:
-    """Whether a screen can be drawn here."""
-    return sys.stdin.isatty() and sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
+def undrawable() -> str | None:
+    """Why no screen can be drawn here; None where one can."""
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        return "this is no terminal"
+    return "nothing can be drawn on a terminal that says TERM=dumb" if os.environ.get("TERM") == "dumb" else None
 
 
 def bridge(common: Common) -> int:
     """captain without a verb."""
-    if not drawable():
-        raise UsageError("captain draws a screen, and this is no terminal", hint="captain status says what is open")
+    if why := undrawable():
+        raise UsageError(f"captain draws a screen, and {why}", hint="captain status says what is open")
     from captain.tui.app import CaptainApp
 
-    return draw(CaptainApp(common.settings().log, home=harbour(common), environ=common.environ), common)
+    app = CaptainApp(common.settings().log, home=harbour(common), ascii_only=common.ascii, environ=common.environ)
+    return draw(app, common)
 
 
 def harbour(common: Common, *, read_only: bool = False, trust: str | None = None) -> Harbour:

@@ -57,8 +57,10 @@ class Wish:
     measured: int = 0
     kept: int = 0
     """Steps that a check of a standing run did not measure again."""
+    again: int = 0
+    """Those that it did and that were not good before: they may have been put right, so they are never kept."""
     same: int = 0
-    """Of them those whose files are as they were; the others are not old yet."""
+    """Of the kept ones those whose files are as they were; the others are not old yet."""
 
     @classmethod
     def of(cls, **given: Any) -> Wish:
@@ -148,6 +150,8 @@ class Wish:
             self.same = sum(resting.kept(view, result) for result in stay if result is not None)
             self.kept = len(stay)
             found = [step for step in found if step.id in due]
+            seen = [status(view, step).result for step in found]
+            self.again = sum(result is not None and not result.verdict.good for result in seen)
         return [step for wave in ordered(found) for step in wave]
 
     @property
@@ -159,6 +163,12 @@ class Wish:
         whys = [f"{self.same} whose files are the same"] if self.same else []
         whys += [f"{young} that still count"] if young else []
         return f"kept {self.kept} ({', '.join(whys)})"
+
+    @property
+    def measured_why(self) -> str:
+        """How many were measured, and how many of them because they were not good before."""
+        again = f", {self.again} of them because they were not good before" if self.again else ""
+        return f"measured {self.measured}{again}"
 
     def publish(self, event: Event) -> None:
         """Tell what is being measured, and what came out."""
@@ -263,7 +273,7 @@ def _show(found: Outcome, result: dict[str, Any], wish: Wish) -> None:
     pages.steps(found)
     if wish.kept_why:
         line("")
-        line((f"{wish.kept_why}, measured {wish.measured}; --all measures everything", "quiet"))
+        line((f"{wish.kept_why}, {wish.measured_why}; --all measures everything", "quiet"))
     pages.verdict(found)
     if "score" in result:
         line("")

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from captain.commands import VERBS
-from captain.commands.shared.options import common, settle
+from captain.commands.shared.options import ascii_option, common, settle
 
 
 class NoReader(Exception):
@@ -95,6 +95,7 @@ verbs = Verbs(
     invoke_without_command=True,
     params=[
         *common(),
+        ascii_option(),
         click.Option(
             ["--version"], is_flag=True, expose_value=False, is_eager=True, callback=_version, help="Show the version."
         ),

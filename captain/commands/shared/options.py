@@ -23,6 +23,7 @@ class Common:
         self.name: str | None = None
         self.no_input = False
         self.debug = False
+        self.ascii = False
         self.environ: Mapping[str, str] = dict(os.environ)
         """As captain was started with."""
         self._actor: Actor | None = None
@@ -94,7 +95,14 @@ def _louder(ctx: click.Context, parameter: click.Parameter, value: bool) -> None
         diagnostics.configure(quiet=parameter.name == "quiet", verbose=parameter.name == "verbose")
 
 
-_FIELDS = {"log_path": "log", "as_name": "name", "no_input": "no_input", "debug": "debug"}
+_FIELDS = {"log_path": "log", "as_name": "name", "no_input": "no_input", "debug": "debug", "ascii": "ascii"}
+
+
+def ascii_option() -> click.Option:
+    """For what draws: the bridge, a run, the demo."""
+    return click.Option(
+        ["--ascii"], is_flag=True, expose_value=False, callback=_keep, help="Draw screens with ASCII only."
+    )
 
 
 def common() -> list[click.Option]:

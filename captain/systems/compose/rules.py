@@ -41,6 +41,8 @@ class Findings:
     """Places by rule."""
 
     found: list[dict[str, Any]] = field(default_factory=list)
+    places: dict[str, list[str]] = field(default_factory=dict)
+    """The same in words, by what counts them."""
     counts: dict[str, int] = field(default_factory=lambda: dict.fromkeys(RULES, 0))
     notes: list[str] = field(default_factory=list)
     unknown: set[str] = field(default_factory=set)
@@ -50,6 +52,8 @@ class Findings:
         """One more place."""
         self.counts[count] += 1
         self.found.append({"file": file, "line": line, "service": service, "rule": rule})
+        words = (f"{safe(file, 100)}:{line}", safe(service, 60), rule.partition(" ")[2])
+        self.places.setdefault(count, []).append(" ".join(filter(None, words)))
 
 
 def look(
@@ -59,8 +63,8 @@ def look(
     roles: Mapping[str, str],
     scalable: Collection[str],
     profiles: Collection[str],
-) -> tuple[dict[str, Any], list[str]]:
-    """What the kind observes, and notes. Asks the disk about env files only, and never reads one."""
+) -> tuple[dict[str, Any], Findings]:
+    """What the kind observes, and with it notes and places. Asks the disk about env files only, and never reads one."""
     observed: dict[str, Any] = {"files": len(compose.files), "has_version_key": len(compose.version_keys)}
     for name, node in compose.services.items():
         if not isinstance(node.value, dict):
@@ -76,7 +80,7 @@ def look(
         findings.found.append(place)
     if not services:
         findings.notes.append("the files describe no service, so nothing was looked at")
-        return {**observed, "findings": findings.found}, findings.notes
+        return {**observed, "findings": findings.found}, findings
     _secrets(findings, services, compose)
     once = _once(services)
     for service in services:
@@ -90,7 +94,7 @@ def look(
     for rule, count in findings.counts.items():
         if count or not (compose.unread or rule in findings.unknown):
             observed[rule] = count
-    return {**observed, "findings": findings.found}, findings.notes
+    return {**observed, "findings": findings.found}, findings
 
 
 def _text(node: Node, *names: str) -> str | None:

@@ -63,7 +63,7 @@ class SignDialog(Dialog[Signature]):
     def facts(self) -> Sequence[Content]:
         rows: list[Content] = []
         if self.step is not None and self.status is not None:
-            rows += self.wrapped("asks", self.step.manual or self.step.title)
+            rows += self.wrapped("asks", self.step.manual or self.step.help or self.step.title)
             if self.step.why:
                 rows += self.wrapped("why", self.step.why, "muted", 2)
             result = self.status.result

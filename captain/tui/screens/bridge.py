@@ -191,7 +191,9 @@ class BridgeScreen(Screen[None]):
         )
         say = look.say
         self._open.border_subtitle = look.paint(say(f"{len(sight.open)} open"))
-        self._recent.border_subtitle = look.paint(say(f"{sight.total} runs · h history"))
+        self._recent.border_subtitle = look.paint(
+            say(f"{sight.total} run{'' if sight.total == 1 else 's'} · h history")
+        )
         self._draw_review()
         self._ends.fill(partial(rows.ends, look, sight))
         self._out.fill(partial(rows.out, look, sight))

@@ -234,8 +234,9 @@ def tally(moment: Moment) -> list[tuple[str, Role]]:
         (f"{groups[kind]} {word}", role) for kind, word, role in _KINDS[:4] if kind in groups
     ]
     for word, number in waits.items():
-        who = {"sign": "waits for a sign-off", "you": "waits for you"}.get(word, f"waits for the role {word}")
-        out.append((f"{number} {who}", "hand" if word == "you" else "muted"))
+        whom = {"sign": "a sign-off", "you": "you"}.get(word, f"the role {word}")
+        verb = "waits" if number == 1 else "wait"
+        out.append((f"{number} {verb} for {whom}", "hand" if word == "you" else "muted"))
     out += [(f"{groups[kind]} {word}", role) for kind, word, role in _KINDS[4:] if kind in groups]
     if moment.readiness is not None:
         out += [(one.sentence, "muted") for one in moment.readiness.unmet if one.step is None]
