@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -64,8 +65,10 @@ class Review:
             asked = [one for _, one in engine.target.checklist.steps()]
             may = [one for one in asked if steps or allowed.measure(engine.view(), one) is None]
             wanted = [one for one in may if not steps or one.id in steps]
-            for one in [*(one for one in wanted if not one.after), *(one for one in wanted if one.after)]:
-                await engine.measure(one.id)
+            await asyncio.gather(*(engine.measure(one.id) for one in wanted if not one.after))
+            for one in wanted:
+                if one.after:
+                    await engine.measure(one.id)
             results = engine.view().run.results
             return {one.id: (results[one.id].verdict.value, results[one.id].message) for one in wanted}
         finally:

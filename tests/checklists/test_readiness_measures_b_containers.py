@@ -330,4 +330,5 @@ async def test_connections_of_all_replicas_fit_into_the_database(repo: Repo, pos
     verdict, message = await review.verdict("scal.pooling")
     assert verdict == "fail" and "params.max_replicas = 8" in message
     review.params = {"max_replicas": "2"}
-    assert (await review.verdict("scal.pooling"))[0] != "fail"
+    # What db.pooling says of its own is another matter.
+    assert "params.max_replicas" not in (await review.verdict("scal.pooling"))[1]

@@ -141,8 +141,8 @@ async def test_a_new_deployment_starts_the_time_again_and_ends_what_was_judged_b
 
 async def test_where_nothing_was_deployed_nothing_is_monitored(shop: Shop, prometheus_server: PrometheusServer) -> None:
     write(shop, prometheus_server.url)
-    nothing = "the log knows of no deployment into staging, so nothing is monitored yet: captain run deploys"
-    assert (await seen(shop)).message == nothing
+    unknown = "the log knows of no deployment into staging, so nothing is monitored yet: captain run deploys"
+    assert (await seen(shop)).message == unknown
     async with captain(shop, "1.4.2") as engine:
         await to_deploy(engine)
     nothing = await seen(shop)
