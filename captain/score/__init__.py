@@ -150,6 +150,8 @@ class Score:
     """What is known to be missing, open ones and closed ones."""
     weightless: tuple[Category, ...] = ()
     """Sections without any number: all of it is left out, or weighs nothing."""
+    over: str = ""
+    """Why it is no go any more, whatever it came to: the review was given up."""
 
     @property
     def raw(self) -> Fraction:
@@ -215,8 +217,8 @@ class Decision:
 
 def decide(found: Score) -> Decision:
     """Ready or not, and why. A number alone never opens anything."""
-    if not found.categories:
-        return Decision("NO-GO: unverified", ("nothing was reviewed",))
+    if found.over or not found.categories:
+        return Decision("NO-GO: unverified", (found.over or "nothing was reviewed",))
     against = [f"{item.title}: {item.message}" for item in found.blockers]
     unknown = [item for item in found.blockers if not item.verified]
     definite = len(against) > len(unknown)
@@ -294,7 +296,15 @@ def score(view: View, without: Collection[str] = (), *, known: Mapping[str, Stat
         tuple(one for one in filled if one.id not in counted),
         tuple(_item(step, found[name], ()) for name, step in gaps.items()),
         tuple(one for one in categories if one.items and not one.weight),
+        _over(view),
     )
+
+
+def _over(view: View) -> str:
+    run = view.run
+    if not run.standing or run.end is None:
+        return ""
+    return f"the review was given up on {run.end.at:%d %b %Y}, and nothing is looked at since"
 
 
 def _item(step: Step, found: Status, gaps: Iterable[str]) -> Item:
