@@ -124,3 +124,21 @@ def test_a_check_of_a_review_ends_with_the_number_and_the_decision_that_captain_
 
 def test_a_check_of_a_release_has_no_score(shop: Shop, captain_says: Captain) -> None:
     assert "Score" not in captain_says("check", "deploy", "-e", "staging", "--no-manual").out
+
+
+def test_what_is_switched_off_or_does_not_apply_is_listed_with_its_reason(shop: Shop, captain_says: Captain) -> None:
+    reviewed(shop)
+    text = (shop.root / "readiness.yaml").read_text()
+    text = text.replace(
+        "file: { path: load-test.txt }", "file: { path: load-test.txt }\n        disabled: never loaded"
+    )
+    (shop.root / "readiness.yaml").write_text(text.replace("severity: warning", "disabled: nobody reads them"))
+    captain_says("check", "readiness", "-e", "staging")
+    said = captain_says("score")
+    assert said.code == 0 and "Remaining" not in said.out
+    lines = said.out.splitlines()
+    at = lines.index("Left out")
+    assert lines[at + 1 : at + 3] == [
+        "  - Notes are written  switched off: nobody reads them",
+        "  - Load test  switched off: never loaded",
+    ]
