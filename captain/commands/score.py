@@ -84,7 +84,7 @@ async def _score(common: Common, log: Log, row: Row, form: str, ending: Ending) 
     except BaseException:
         log.close()
         raise
-    async with engine_reading(common, log, row, ending) as engine:
+    async with engine_reading(common, log, row, ending, decides=True) as engine:
         view = engine.view()
         found = score(view)
         decision = decide(found)
