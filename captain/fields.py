@@ -177,6 +177,7 @@ Port = Annotated[
 Host = Annotated[str, BeforeValidator(_host), WithJsonSchema({"type": "string"})]
 """A host name or an address, without scheme, port or path."""
 Float = Annotated[float, BeforeValidator(_float), WithJsonSchema({"type": "number"})]
+Weight = Annotated[float, BeforeValidator(_float), Field(ge=0), WithJsonSchema({"type": "number", "minimum": 0})]
 Bool = Annotated[bool, BeforeValidator(_bool), WithJsonSchema({"type": "boolean"})]
 
 

@@ -23,7 +23,7 @@ from captain.checklist.base import (
 )
 from captain.checklist.signing import SignOffRules
 from captain.effects import Program
-from captain.fields import Bool, Duration, EnvName, Float, Id, Name, PositiveInt, Text
+from captain.fields import Bool, Duration, EnvName, Float, Id, Name, PositiveInt, Text, Weight
 from captain.measurement import SAFETIES, Safety
 
 _UNBOUND = ("title", "why", "help", "link", "review")
@@ -98,7 +98,7 @@ class Step(Model):
     when: Conditions = ()
     needs: Texts = ()
     """Steps of the same checklist that must have passed."""
-    weight: Float = 1.0
+    weight: Weight = 1.0
     """What it counts in a score."""
     affects: Texts = ()
     """Makes the step a known gap: while it is open, none of these steps earns more than half."""

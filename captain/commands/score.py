@@ -84,7 +84,7 @@ async def _score(common: Common, log: Log, row: Row, form: str, ending: Ending) 
     except BaseException:
         log.close()
         raise
-    async with engine_reading(common, log, row, ending) as engine:
+    async with engine_reading(common, log, row, ending, decides=True) as engine:
         view = engine.view()
         found = score(view)
         decision = decide(found)
@@ -121,6 +121,11 @@ def _show(found: Score, plain: dict[str, Any], counsel: Counsel) -> None:
         for item in remaining:
             gaps = f"  capped by {', '.join(item.gaps)}" if item.gaps else ""
             line(f"  {_MARKS[item.credit]} {item.title}  {item.message}{gaps}")
+    if left_out := [item for item in (*found.items, *found.uncounted, *found.gaps) if item.credit == "excused"]:
+        line("")
+        line(("Left out", "strong"))
+        for item in left_out:
+            line(f"  {_MARKS[item.credit]} {item.title}  {item.message}")
     advice.show(counsel)
 
 

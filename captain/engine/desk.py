@@ -115,6 +115,8 @@ class Desk:
         self.head: str | None = None
         """The commit that HEAD named when somebody looked; for standing runs."""
         self.looked: Looked | None = None
+        self.loose = False
+        """Whether the work tree was seen changed that a standing run is bound to as clean."""
         self.read_files = Known()
         self.neighbours: set[str] = set()
         """Other runs that ever held this environment's lock."""
@@ -173,6 +175,7 @@ class Desk:
             deployments=self.deployments,
             carried=self.carried,
             looked=self.looked,
+            loose=self.loose,
             head=self.head,
         )
 

@@ -195,7 +195,7 @@ async def resume(desk: Desk, run_id: str, *, quiet: bool = False) -> str:
     _remember(desk, earlier)
     if run.standing and not run.ended and standing.here(desk):
         # Its release is the commit at hand, so a headless command too holds it against what is there now.
-        await (standing.look_only(desk) if desk.read_only else standing.renew(desk, earlier))
+        await (_look_only(desk) if desk.read_only else standing.renew(desk, earlier))
     run = desk.open_run()
     if run.kind == "release" and run.authors is None and not run.ended and not desk.read_only:
         # Of a run that began before its files asked, or where git could not tell then.
@@ -207,6 +207,18 @@ async def resume(desk: Desk, run_id: str, *, quiet: bool = False) -> str:
         await desk.record(Draft("run.resume", run.id, data))
     await attempts.look(desk)
     return run.id
+
+
+async def _look_only(desk: Desk) -> None:
+    """What a review comes to with what there is now, commit and files. Records nothing.
+
+    What the present files ask otherwise, or for the first time, was not measured.
+    """
+    if desk.change is not None:
+        desk.learn(desk.change.target)
+        await trusted(desk)
+        decide_skipped(desk)
+    await standing.look_only(desk)
 
 
 async def _work_tree(desk: Desk) -> None:

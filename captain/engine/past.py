@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+from captain.clock import parse_stamp
 from captain.engine.alive import lives
 from captain.measurement import Verdict
 from captain.probes import Entry, Kept, Scored
@@ -56,6 +57,7 @@ class _Search:
         self._log = log
         self._wanted = wanted
         self._starts: dict[str, Recorded | None] = {}
+        self._bounds: dict[str, list[Recorded]] = {}
 
     def newest(self, kind: Kept, name: str) -> Entry | None:
         if kind == "gate":
@@ -88,7 +90,7 @@ class _Search:
             if start is not None:
                 kinds = {str(one["name"]): str(one["kind"]) for one in event.data["probes"]}
                 observed = _nested(revive_kinds(kinds, event.data["observed"]))
-                yield _entry(event, start, Verdict(event.data["verdict"]), observed)
+                yield self._entry(event, start, Verdict(event.data["verdict"]), observed)
 
     def _lost(self, step: str, safeties: tuple[str, ...]) -> Iterator[_Numbered]:
         """What was begun and nobody saw the end of: an older pass must not stand for it. What runs still is none."""
@@ -98,19 +100,19 @@ class _Search:
                 continue
             ends = self._log.by_type("step.result", run=event.run, after=event.seq, holding=event.data["attempt"])
             if not lives(event) and next(ends, None) is None:
-                yield _entry(event, start, Verdict.UNKNOWN, {})
+                yield self._entry(event, start, Verdict.UNKNOWN, {})
             return
 
     def _gates(self, section: str) -> Iterator[_Numbered]:
         for event in self._log.by_type("gate.decision", "section.reopened", newest_first=True):
             start = self._start(event) if event.data["section"] == section else None
             if start is not None and event.type == "section.reopened":
-                yield _entry(event, start, Verdict.FAIL, {})
+                yield self._entry(event, start, Verdict.FAIL, {})
             elif start is not None:
                 go = event.data["decision"] == "go"
                 risky = bool(event.data["risk"] or event.data["overridden"])
                 verdict = Verdict.FAIL if not go else Verdict.WARN if risky else Verdict.PASS
-                yield _entry(event, start, verdict, {"risk": len(event.data["risk"])})
+                yield self._entry(event, start, verdict, {"risk": len(event.data["risk"])})
 
     def _rollbacks(self) -> Iterator[_Numbered]:
         ended: set[str] = set()
@@ -119,19 +121,32 @@ class _Search:
             if start is not None and event.type == "rollback.intent":
                 # Begun and never ended: an older rollback that was verified must not stand for it.
                 if event.data["rollback"] not in ended:
-                    yield _entry(event, start, Verdict.UNKNOWN, {})
+                    yield self._entry(event, start, Verdict.UNKNOWN, {})
             elif start is not None:
                 ended.add(event.data["rollback"])
                 good = event.data["state"] == "rolled_back" and bool(event.data["verified"])
                 observed = {"verified": len(event.data["verified"])}
-                yield _entry(event, start, Verdict.PASS if good else Verdict.FAIL, observed)
+                yield self._entry(event, start, Verdict.PASS if good else Verdict.FAIL, observed)
 
+    def _entry(self, event: Recorded, start: Recorded, verdict: Verdict, observed: dict[str, Any]) -> _Numbered:
+        took = event.data.get("duration_ms")
+        duration = None if took is None else timedelta(milliseconds=took)
+        commit = self._commit(event, start)
+        return event.seq, Entry(verdict, event.at, duration, commit, event.actor.name, event.run, observed)
 
-def _entry(event: Recorded, start: Recorded, verdict: Verdict, observed: dict[str, Any]) -> _Numbered:
-    took = event.data.get("duration_ms")
-    duration = None if took is None else timedelta(milliseconds=took)
-    entry = Entry(verdict, event.at, duration, start.data["commit"], event.actor.name, event.run, observed)
-    return event.seq, entry
+    def _commit(self, event: Recorded, start: Recorded) -> str | None:
+        """Which commit an entry is about: a review goes on with whatever HEAD names, as it was bound last before it.
+
+        None for what was begun at one commit and ended at another.
+        """
+        if event.run not in self._bounds:
+            self._bounds[event.run] = list(self._log.by_type("run.bound", run=event.run))
+        bounds = [start, *(one for one in self._bounds[event.run] if one.seq < event.seq)]
+        newest, began = bounds[-1], event.data.get("started")
+        commit: str | None = newest.data["commit"]
+        if len(bounds) > 1 and began is not None and parse_stamp(began) < newest.at:
+            return commit if bounds[-2].data["commit"] == commit else None
+        return commit
 
 
 def _nested(observed: dict[str, Any]) -> dict[str, Any]:

@@ -100,9 +100,6 @@ async def _beside(desk: Desk, run_id: str) -> AsyncIterator[View]:
     )
     try:
         await opening.resume(other, run.id, quiet=True)
-        if other.change is not None:
-            other.learn(other.change.target)
-            opening.decide_skipped(other)
         yield other.view()
     finally:
         await other.on_log(log.close)

@@ -71,6 +71,8 @@ async def look(desk: Desk) -> None:
 async def look_only(desk: Desk) -> None:
     """See what there is now, commit and files. Records nothing."""
     await look(desk)
+    bound = desk.open_run().bound
+    desk.loose = bound is not None and bound.data["tree"] == "clean" and await tree(desk) != "clean"
     await resting.look(desk)
 
 

@@ -80,6 +80,8 @@ expect: ['found > 0', 'gating']"""
     """The action a step uses, with or without its version: aquasecurity/trivy-action."""
     on: tuple[Text, ...] = ()
     """Only files that all of these start: pull_request, push, schedule; of GitLab merge_request_event, push, …"""
+    job: Text | None = None
+    """Only steps of the job of that key."""
     needs_of: Text | None = None
     """The job that must not run when a chosen step fails: deploy."""
 
@@ -103,11 +105,12 @@ expect: ['found > 0', 'gating']"""
     def asks(self) -> str:
         meant = [f"/{self.step}/"] if self.step else []
         meant += [f"uses {self.uses}"] if self.uses else []
-        return f"steps {' or '.join(meant) or '(all)'} of {', '.join(self.paths)}"
+        where = f"job {self.job} of " if self.job else ""
+        return f"steps {' or '.join(meant) or '(all)'} of {where}{', '.join(self.paths)}"
 
     async def measure(self, ctx: Context) -> Measurement:
         tree = Tree(top := ctx.repo or ctx.root)
-        wanted = Wanted(finder(self.step) if self.step else None, self.uses, self.on, self.needs_of)
+        wanted = Wanted(finder(self.step) if self.step else None, self.uses, self.on, self.needs_of, self.job)
         observed, notes = await ctx.blocking(lambda: self._look(tree, wanted))
         findings = observed.get("findings")
         lines = [f"{one['file']}:{one['line']}: {one['rule']}" for one in findings or []]
@@ -128,8 +131,9 @@ expect: ['found > 0', 'gating']"""
         pipelines = [one for file in files if (one := _pipeline(tree, file)) is not None]
         counted, notes = counts(pipelines, wanted)
         observed: dict[str, Any] = {"files": len(files), **counted}
-        if not observed.get("found") and (self.step or self.uses):
+        if not observed.get("found") and (self.step or self.uses or self.job):
             what = f"uses {safe(self.uses, 80)}" if self.uses else "runs what is asked for"
+            what += f" in a job {safe(self.job, 80)}" if self.job else ""
             notes.append(f"no step in {', '.join(safe(file, 80) for file in files[:3])} {what}")
         soft = [one for one in observed.get("findings") or [] if not one["rule"].startswith("unpinned")]
         notes += [f"{one['file']}:{one['line']}: {one['rule']}" for one in soft[:3]]

@@ -75,6 +75,8 @@ def barred(view: View, rule: SignOffRule, name: str) -> str | None:
         return None
     if rule.not_author and view.run.authors is None:
         return "who wrote this release is not known, and authors may not sign it"
+    if rule.not_author and nameless(view, rule, name):
+        return f"whether {name} wrote part of this release is not known: people names no e-mail address of theirs"
     if not second_person(view, rule):
         return None
     if rule.not_starter and name.casefold() == view.run.start.actor.name.casefold():
@@ -82,6 +84,14 @@ def barred(view: View, rule: SignOffRule, name: str) -> str | None:
     if rule.not_author and name.casefold() in (view.run.authors or ()):
         return f"{name} wrote part of this release"
     return None
+
+
+def nameless(view: View, rule: SignOffRule, name: str) -> bool:
+    """Whether git cannot tell this person from the authors, known to it by address, while another could sign."""
+    if "@" in name or not any("@" in one for one in view.run.authors or ()):
+        return False
+    people = view.target.service.people
+    return any(other.casefold() != name.casefold() and has_role(view, rule, other) for other in people)
 
 
 def impossible(view: View, rule: SignOffRule) -> bool:

@@ -49,6 +49,8 @@ def rebound(view: View, step: Step, result: Result) -> str | None:
         return f"measured before HEAD was {view.head[:12]}"
     if run.moved is not None and _older(result, run.moved):
         return f"measured before HEAD was {(run.release.commit or '?')[:12]}"
+    if view.loose and not resting.kept(view, result):
+        return "measured before the work tree was changed"
     if run.bound is not None and _older(result, run.bound) and not resting.since(view, result, run.bound):
         return "measured while the work tree may have been another one"
     return None

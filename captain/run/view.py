@@ -46,6 +46,8 @@ class View:
     """By environment: what is there since when, of those that timer steps of this checklist wait for."""
     looked: Looked | None = None
     """This captain's own look at the files that results rest on, where it could not be recorded."""
+    loose: bool = False
+    """Whether the work tree is no longer the commit's, although the standing run is bound to one that was."""
     head: str | None = None
     """The commit that HEAD names now, where somebody looked; a standing run is held against it."""
     carried: tuple[SignOff, ...] = ()

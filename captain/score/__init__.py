@@ -65,7 +65,7 @@ class Item:
     gaps: tuple[str, ...] = ()
     """Open gaps that touch it, by their steps: more than half is not to be had."""
     accepted: bool = False
-    """Whether it is good only by a risk that somebody accepted."""
+    """Whether it is good only by a risk that somebody accepted: waived, or called not applicable where it matters."""
     message: str = ""
 
     @property
@@ -148,6 +148,10 @@ class Score:
     """Sections that are shown with a number of their own and not counted."""
     gaps: tuple[Item, ...] = ()
     """What is known to be missing, open ones and closed ones."""
+    weightless: tuple[Category, ...] = ()
+    """Sections without any number: all of it is left out, or weighs nothing."""
+    over: str = ""
+    """Why it is no go any more, whatever it came to: the review was given up."""
 
     @property
     def raw(self) -> Fraction:
@@ -181,8 +185,18 @@ class Score:
     @property
     def blockers(self) -> tuple[Item, ...]:
         """Blockers that no gate may count, wherever they stand."""
-        everywhere = (*self.items, *(item for category in self.beside for item in category.items))
-        return tuple(item for item in everywhere if item.blocker and not item.counts)
+        return tuple(item for item in (*self.items, *self.uncounted) if item.blocker and not item.counts)
+
+    @property
+    def uncounted(self) -> tuple[Item, ...]:
+        """Items that move no number, gaps aside."""
+        return tuple(item for category in (*self.beside, *self.weightless) for item in category.items)
+
+    @property
+    def risks(self) -> tuple[Item, ...]:
+        """What is good only by somebody's word: what counts, gaps, and blockers wherever they stand."""
+        aside = (item for item in self.uncounted if item.blocker)
+        return tuple(item for item in (*self.items, *aside, *self.gaps) if item.accepted)
 
 
 Word = Literal["GO", "GO WITH RISK", "NO-GO", "NO-GO: unverified"]
@@ -203,8 +217,8 @@ class Decision:
 
 def decide(found: Score) -> Decision:
     """Ready or not, and why. A number alone never opens anything."""
-    if not found.categories:
-        return Decision("NO-GO: unverified", ("nothing was reviewed",))
+    if found.over or not found.categories:
+        return Decision("NO-GO: unverified", (found.over or "nothing was reviewed",))
     against = [f"{item.title}: {item.message}" for item in found.blockers]
     unknown = [item for item in found.blockers if not item.verified]
     definite = len(against) > len(unknown)
@@ -219,9 +233,8 @@ def decide(found: Score) -> Decision:
     against += [f"{gap.title} is open and nobody accepted the risk" for gap in open_gaps]
     if against:
         return Decision("NO-GO" if definite or open_gaps else "NO-GO: unverified", tuple(against))
-    risks = [item for item in (*found.items, *found.gaps) if item.accepted]
-    if risks:
-        return Decision("GO WITH RISK", tuple(f"{item.title}: {item.message}" for item in risks))
+    if found.risks:
+        return Decision("GO WITH RISK", tuple(f"{item.title}: {item.message}" for item in found.risks))
     return Decision("GO")
 
 
@@ -288,7 +301,16 @@ def score(view: View, without: Collection[str] = (), *, known: Mapping[str, Stat
         tuple(one for one in filled if one.id in counted),
         tuple(one for one in filled if one.id not in counted),
         tuple(_item(step, found[name], ()) for name, step in gaps.items()),
+        tuple(one for one in categories if one.items and not one.weight),
+        _over(view),
     )
+
+
+def _over(view: View) -> str:
+    run = view.run
+    if not run.standing or run.end is None:
+        return ""
+    return f"the review was given up on {run.end.at:%d %b %Y}, and nothing is looked at since"
 
 
 def _item(step: Step, found: Status, gaps: Iterable[str]) -> Item:
@@ -301,7 +323,7 @@ def _item(step: Step, found: Status, gaps: Iterable[str]) -> Item:
         blocker=step.severity == "blocker",
         counts=found.counts,
         gaps=tuple(gaps),
-        accepted=credit == "waived" and found.counts,
+        accepted=found.counts and (credit == "waived" or found.risk is not None),
         message=found.stale_why or found.message,
     )
 

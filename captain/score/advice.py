@@ -80,6 +80,7 @@ def lifted(found: Score, step: str) -> Score:
         found,
         categories=tuple(_raised(one, step, gap) for one in found.categories),
         beside=tuple(_raised(one, step, gap) for one in found.beside),
+        weightless=tuple(_raised(one, step, gap) for one in found.weightless),
         gaps=tuple(_full(one) if one.step == step else one for one in found.gaps),
     )
 
@@ -98,7 +99,7 @@ def _open(found: Score) -> Iterator[tuple[Item, Category | None]]:
     for category in found.categories:
         for item in category.open:
             yield item, category
-    for category in found.beside:
+    for category in (*found.beside, *found.weightless):
         for item in category.open:
             if item.blocker and not item.counts:
                 yield item, category

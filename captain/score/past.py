@@ -74,6 +74,7 @@ def _then(event: Recorded, run: Run, view: View, changed: Mapping[str, int]) -> 
         stopped=None,
         head=None,
         looked=None,
+        loose=False,
         deployed=view.deployed if view.deployed < event.seq else 0,
         carried=tuple(one for one in view.carried if one.seq < event.seq),
     )

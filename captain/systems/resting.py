@@ -179,11 +179,13 @@ class Ground:
 
         was = Matched(*json.loads(asked))
         try:
-            return (
-                "as it was" if listing(Tree(self.root / was.folder).matching([was.pattern])) == was.listed else "other"
-            )
+            listed = listing(Tree(self.root / was.folder).matching([was.pattern]))
         except CaptainError as error:
             raise _Unsure from error
+        if listed != was.listed:
+            # Nobody read what came since, so nothing rests on it.
+            raise _Unsure
+        return "as it was"
 
     def _there(self, item: str, path: str) -> str:
         full = self.root / path

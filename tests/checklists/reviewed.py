@@ -185,7 +185,8 @@ FILES: Mapping[str, str] = {
     "scripts/rollback.sh": "#!/bin/sh\nset -e\ndocker compose up --detach\n",
     "scripts/deploy.sh": "#!/bin/sh\nset -e\n./switch --strategy blue-green\n",
     "ops/shop-backup.timer": "[Timer]\nOnCalendar=daily\n",
-    "docs/rollback.md": "# Rollback\n\n## Rollback of migrations\n\nManage.py migrate, with the name before.\n",
+    "docs/rollback.md": "# Rollback\n\n## Rollback of migrations\n\nManage.py migrate, with the name before.\n"
+    + "First stop the workers, then go back, and look at the orders of the last hour. " * 7,
     ".github/workflows/tests.yml": TESTS,
     ".github/workflows/deploy.yml": DEPLOY,
     ".github/workflows/security.yml": SECURITY,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -144,6 +145,14 @@ def test_a_script_that_cannot_be_started_fails(root: Path, capsys: pytest.Captur
 def test_a_load_that_was_too_slow_leaves_the_gap_open(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     Repository(root).reports(p95=900.0)
     assert verdicts(capsys, "gap.3")["gap.3"] != "pass"
+
+
+def test_tests_that_were_skipped_prove_nothing(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    Repository(root)
+    file = root / "reports/junit.xml"
+    file.write_text(re.sub(r'(name="t\d")/>', r"\1><skipped/></testcase>", file.read_text()))
+    assert "<skipped/>" in file.read_text()
+    assert verdicts(capsys, "add.cb.pattern") == {"add.cb.pattern": "fail"}
 
 
 def test_tests_of_another_commit_prove_nothing(root: Path, capsys: pytest.CaptureFixture[str]) -> None:

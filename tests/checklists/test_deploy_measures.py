@@ -64,6 +64,14 @@ async def test_green_checks_without_a_report_are_a_warning(shop: Shop, forge: Fo
     assert (await measured(shop, "tests-passing")).verdict is Verdict.WARN
 
 
+async def test_tests_that_were_all_skipped_are_not_even_half(shop: Shop, forge: ForgeServer) -> None:
+    world = Deployed(shop, forge=forge.url)
+    checks(forge, world.commit, "success")
+    world.junit(skipped=True)
+    seen = await measured(shop, "tests-passing")
+    assert seen.verdict is Verdict.FAIL, seen.message
+
+
 @pytest.mark.parametrize("planted", ["red", "waiting", "never ran", "red report"])
 async def test_a_check_that_is_not_green_fails(shop: Shop, forge: ForgeServer, planted: str) -> None:
     world = Deployed(shop, forge=forge.url)

@@ -39,7 +39,7 @@ HALF = {
     "infra.network": ["file.published_data_ports == 0 && file.host_network == 0"],
     "db.pooling": ['settings.per_pattern["conn_max_age"] > 0 || settings.per_pattern["pooler"] > 0'],
     "db.ssl-mode": ['settings.per_pattern["configurable"] > 0'],
-    "db.migration-rollback": ["doc.found >= 1 && size(doc.headings_missing) == 0"],
+    "db.migration-rollback": ["doc.found >= 1 && size(doc.headings_missing) == 0 && doc.short == 0 && doc.todo == 0"],
     "db.no-mysql-options": [
         'settings.per_pattern["options"] == 0 && settings.per_pattern["engine"] == 0',
         'dialect.per_pattern["mysql"] == 0',
@@ -59,7 +59,7 @@ HALF = {
     "ci.tests-on-pr": ["tests.found > 0 && tests.gating"],
     "ci.migration-check": [
         "drift.found > 0 && drift.gating && drift.in_needs_of_deploy",
-        "plan.found > 0 && plan.in_needs_of_deploy",
+        "plan.found > 0 && plan.gating && plan.in_needs_of_deploy",
     ],
     "ci.type-check": [
         "job.found > 0 && job.soft_failures == 0 && job.gating",
@@ -257,7 +257,26 @@ BROKEN = [
         without(DEPLOY, "curl --fail", "curl --fail || true #"),
         "soft_failures",
     ),
+    (
+        "ci.migration-check",
+        ".github/workflows/deploy.yml",
+        without(DEPLOY, "migrate --plan", "migrate --plan || true"),
+        "plan.gating",
+    ),
+    (
+        "ci.post-deploy",
+        ".github/workflows/deploy.yml",
+        without(DEPLOY, "curl --fail", "echo").replace("- run: pytest", "- run: curl --fail https://get.example.com"),
+        "smoke.found",
+    ),
+    ("db.migration-rollback", "docs/rollback.md", "# Rollback\n\n## Rollback of migrations\n", "doc.short"),
     ("ci.health-retries", ".github/workflows/deploy.yml", without(DEPLOY, "--retry 3"), "attempts"),
+    (
+        "ci.health-retries",
+        ".github/workflows/deploy.yml",
+        without(DEPLOY, "--retry 3") + "        # --retry 3\n",
+        "attempts",
+    ),
 ]
 
 
@@ -358,7 +377,7 @@ async def test_what_no_captain_can_watch_yet_waits_for_evidence(shop: Reviewed) 
         assert step.manual is None, f"{step.id} is a bare tick"
 
 
-DOC = {"found": 1, "headings_missing": []}
+DOC = {"found": 1, "headings_missing": [], "short": 0, "todo": 0}
 SEEN = {"irreversible": 0, "model_drift": 0, "unapplied": 0, "crashed": False}
 
 

@@ -133,3 +133,40 @@ def test_without_captain_yaml_the_score_is_of_the_service_that_a_check_took(shop
     said = captain_says("score", "-e", "staging")
     assert said.code == 1, said.err
     assert f"{shop.root.name} › staging" in said.out
+
+
+def test_what_is_switched_off_or_does_not_apply_is_listed_with_its_reason(shop: Shop, captain_says: Captain) -> None:
+    reviewed(shop)
+    text = (shop.root / "readiness.yaml").read_text()
+    text = text.replace(
+        "file: { path: load-test.txt }", "file: { path: load-test.txt }\n        disabled: never loaded"
+    )
+    (shop.root / "readiness.yaml").write_text(text.replace("severity: warning", "disabled: nobody reads them"))
+    captain_says("check", "readiness", "-e", "staging")
+    said = captain_says("score")
+    assert said.code == 0 and "Remaining" not in said.out
+    lines = said.out.splitlines()
+    at = lines.index("Left out")
+    assert lines[at + 1 : at + 3] == [
+        "  - Notes are written  switched off: nobody reads them",
+        "  - Load test  switched off: never loaded",
+    ]
+
+
+def test_what_the_files_ask_now_and_nobody_measured_is_not_verified(shop: Shop, captain_says: Captain) -> None:
+    reviewed(shop)
+    for name in ("notes.txt", "load-test.txt"):
+        (shop.root / name).write_text("written")
+    captain_says("check", "readiness", "-e", "staging")
+    assert captain_says("score").code == 0
+    text = (shop.root / "readiness.yaml").read_text()
+    (shop.root / "readiness.yaml").write_text(text.replace("path: deploy.py", "path: nowhere.txt"))
+    said = captain_says("score")
+    assert said.code == 3, said.out
+    assert "NO-GO: unverified" in said.out
+    status = captain_says("status", "shop-staging-readiness", "--json").json
+    states = {step["id"]: step["state"] for section in status["sections"] for step in section["steps"]}
+    assert states == {"files": "todo", "notes": "measured", "gap.1": "measured"}
+    (shop.root / "readiness.yaml").write_text("checklist: [")
+    said = captain_says("score")
+    assert said.code != 0, said.out

@@ -269,3 +269,32 @@ def test_who_only_looks_sees_what_has_changed_and_records_nothing(
     states = {step["id"]: step["state"] for section in said["sections"] for step in section["steps"]}
     assert {name for name, state in states.items() if state == "measured"} == {*STATIC} - {"image"}
     assert shop.recorded()[-1].seq == before
+
+
+def test_who_only_looks_counts_nothing_of_a_clean_work_tree_that_is_clean_no_longer(
+    shop: Shop, repo: Repo, captain_says: Captain
+) -> None:
+    captain_says("check", "readiness", "-e", "staging")
+    assert captain_says("score").code == 0
+    (shop.root / "Dockerfile").write_text("FROM alpine\n")
+    before = shop.recorded()[-1].seq
+    said = captain_says("status", "shop-staging-readiness", "--json").json
+    states = {step["id"]: step["state"] for section in said["sections"] for step in section["steps"]}
+    assert {name for name, state in states.items() if state == "measured"} == {*STATIC, "healthy"} - {"image"}
+    scored = captain_says("score")
+    assert scored.code == 3, scored.out
+    assert "measured before the work tree was changed" in scored.out
+    assert shop.recorded()[-1].seq == before
+
+
+def test_a_review_that_was_given_up_is_no_go_however_good_it_was(
+    shop: Shop, repo: Repo, captain_says: Captain, later: Callable[..., None]
+) -> None:
+    captain_says("check", "readiness", "-e", "staging")
+    assert captain_says("score").code == 0
+    assert captain_says("abort", "shop-staging-readiness", "--reason", "enough").code == 0
+    later(days=200)
+    (shop.root / "Dockerfile").write_text("FROM alpine\n")
+    said = captain_says("score")
+    assert said.code == 3 and "NO-GO: unverified" in said.out
+    assert "the review was given up on" in said.out

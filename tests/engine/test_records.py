@@ -16,6 +16,7 @@ from captain.errors import ProblemsError
 from captain.loader import lint
 from tests.engine.stories import captain, found, to_deploy
 from tests.engine.test_more_than_reading import write
+from tests.git_repo import Repo
 from tests.shop import CHECKLIST, SERVICE, Shop
 from tests.stirring import stirred
 
@@ -68,6 +69,31 @@ async def test_the_newest_result_of_a_step_is_read_with_its_values(shop: Shop) -
         await engine.measure("healthy-before")
         verdict, observed = await ask(engine)
         assert (verdict, observed["ok"], observed["verdict"]) == ("fail", False, "fail")
+
+
+async def test_what_a_review_saw_is_of_the_commit_that_was_there_and_not_of_the_one_it_began_with(shop: Shop) -> None:
+    asking(shop, {"step": "readiness/notes", "environment": "staging"}, ["same_commit(commit, release.commit)"])
+    service = (shop.root / "captain.yaml").read_text()
+    (shop.root / "captain.yaml").write_text(
+        service.replace("[checklists/deploy.yaml]", "[checklists/deploy.yaml, review.yaml]")
+    )
+    (shop.root / "review.yaml").write_text(
+        "checklist: readiness\ntitle: Review\nper: service\nsections:\n  - id: all\n    title: All\n    steps:\n"
+        "      - { id: notes, title: Notes, file: { path: notes.md } }\n"
+    )
+    repo = Repo(shop.root)
+    repo.commit(".gitignore", "state/\n")
+    heads = [repo.commit("notes.md", text) for text in ("one\n", "two\n")]
+    for head in heads:
+        repo.git("checkout", "-q", head)
+        async with captain(shop, None, checklist="readiness") as review:
+            await review.open(None)
+            await review.measure("notes")
+    for at, verdict in enumerate(("fail", "pass")):
+        async with captain(shop, None, environment="production") as engine:
+            await engine.open(f"1.{at}.0", commit=heads[at])
+            seen, observed = await ask(engine)
+            assert (seen, observed["commit"]) == (verdict, heads[1])
 
 
 async def test_another_environment_is_another_matter(shop: Shop) -> None:

@@ -34,6 +34,7 @@ def messages(found: list[Problem]) -> list[str]:
         (f"{PROBE}, severity: fatal", 'severity takes blocker, warning or info, not "fatal"'),
         (f"{PROBE}, retry: {'{'} attempts: 0 {'}'}", 'attempts must be at least 1, not "0"'),
         (f"{PROBE}, retry: {'{'} tries: 3 {'}'}", '"tries" is not a key of retry'),
+        (f"{PROBE}, weight: -1", 'weight must be at least 0, not "-1"'),
         (f"{PROBE}, hold: 5m", '"hold" is not a key of a step'),
         (f"{PROBE}, asks: {'{}'}", '"asks" is not a key of a step'),
         (f"{PROBE}, why:", "why is empty"),

@@ -608,3 +608,17 @@ async def test_what_a_file_calls_its_jobs_cannot_dress_up_a_message(write: Write
 def test_what_cannot_be_meant_is_a_lint_error(keys: dict[str, Any], said: str) -> None:
     with pytest.raises(ValidationError, match=said):
         WorkflowProbe.model_validate(keys)
+
+
+async def test_only_steps_of_the_job_that_is_named_count(write: Write, ask: Ask) -> None:
+    write(
+        "on: push\njobs:\n  build:\n    steps: [{ run: curl --fail https://get.example.com }]\n"
+        "  smoke:\n    needs: build\n    steps: [{ run: echo fine }]\n"
+    )
+    write("on: schedule\njobs:\n  probe:\n    steps: [{ run: curl --fail https://shop.example.com }]\n", "x.yml")
+    seen = await ask(step="curl", job="smoke")
+    assert (seen.observed["found"], seen.observed["gating"], seen.observed["triggers"]) == (0, False, [])
+    assert any("in a job smoke" in note for note in seen.notes)
+    assert (await ask(step="curl", job="build")).observed["found"] == 1
+    every = await ask(job="build")
+    assert (every.observed["found"], every.observed["jobs"]) == (1, ["build", "smoke"])

@@ -145,6 +145,20 @@ def test_nobody_who_wrote_the_release_signs_where_authors_may_not() -> None:
     assert not diary.status("told").counts
 
 
+def test_whom_git_cannot_tell_from_the_authors_does_not_sign_where_authors_may_not() -> None:
+    people = {"bob": ("dba",), "eve@example.com": ("dba",), "karen": ("captain",)}
+    diary = Diary(target(manual("told", ruled("dba", not_author=True)), people=people))
+    diary.write("run.authors", {"names": ["bob@example.com"], "known": True})
+    diary.sign("told", by="bob", seen=None)
+    assert not diary.status("told").counts, "bob wrote it under his address"
+    diary.sign("told", by="eve@example.com", seen=None)
+    assert diary.status("told").counts
+    alone = Diary(target(manual("told", ruled("captain", not_author=True)), people=people))
+    alone.write("run.authors", {"names": ["bob@example.com"], "known": True})
+    alone.sign("told", by="karen", seen=None)
+    assert alone.status("told").counts, "nobody else could sign"
+
+
 def test_starter_and_authors_are_left_out_together() -> None:
     rule = ruled("dba", not_author=True, not_starter=True)
     diary = Diary(target(manual("told", rule), gate=Gate(sign_off=(rule,)), people=PEOPLE), by="bob")

@@ -39,6 +39,15 @@ async def test_what_comes_into_being_is_seen(tmp_path: Path, item: str) -> None:
     assert None is not await ground(tmp_path).digest([item]) != before
 
 
+async def test_a_file_that_came_while_others_were_read_leaves_nothing_to_rest_on(tmp_path: Path) -> None:
+    item = Matched(".", "*.md", listing(["a.md"])).item
+    for name in ("a.md", "b.md"):
+        (tmp_path / name).write_text("a")
+    assert await ground(tmp_path).digest([item]) is None, "what was read was a.md alone"
+    (tmp_path / "b.md").unlink()
+    assert await ground(tmp_path).digest([item]) is not None
+
+
 async def test_a_folder_or_a_pipe_in_place_of_a_file_is_another_thing_and_blocks_nobody(tmp_path: Path) -> None:
     (tmp_path / "a").write_text("")
     seen = {await ground(tmp_path).digest(["file a"])}
@@ -123,4 +132,4 @@ async def test_a_tree_says_what_it_looked_at(tmp_path: Path) -> None:
     )
     one = await ground(top / "service").digest(looked)
     (top / "docs" / "c.md").write_text("c")
-    assert None is not await ground(top / "service").digest(looked) != one
+    assert one is not None is await ground(top / "service").digest(looked)

@@ -107,16 +107,43 @@ async def engine_on(
 
 
 @contextlib.asynccontextmanager
-async def engine_reading(common: Common, log: Log, row: Row, ending: Ending) -> AsyncIterator[Engine]:
-    """An engine that only looks at a run, with the files it is pinned to. Closes the log."""
+async def engine_reading(
+    common: Common, log: Log, row: Row, ending: Ending, *, decides: bool = False
+) -> AsyncIterator[Engine]:
+    """An engine that only looks at a run, with the files it is pinned to; at a review with the present ones.
+
+    `decides`: where those of a review cannot be used there is nothing to decide from. Closes the log.
+    """
     try:
-        target = pinned(log, row, _root(common, row, _home(common)[0]))
+        target = _looked_at(common, log, row, decides=decides)
     except BaseException:
         log.close()
         raise
     async with engine_over(common, target, log, ending, read_only=True) as engine:
         await engine.resume(row.run, quiet=True)
         yield engine
+
+
+def _looked_at(common: Common, log: Log, row: Row, *, decides: bool) -> Target:
+    """A review that stands is of what there is now, its files included."""
+    home, problem = _home(common)
+    if row.open and row.start.data["kind"] == "standing":
+        if home is not None and home.declared and home.service.service == row.start.data["service"]:
+            present, problem = _present(common, row, home)
+            if present is not None:
+                return present
+        if problem is not None and decides:
+            raise problem
+        _unusable(problem, row)
+    return pinned(log, row, _root(common, row, home))
+
+
+def _unusable(problem: CaptainError | None, row: Row) -> None:
+    if problem is None:
+        return
+    for one in problem.problems[:3] if isinstance(problem, ProblemsError) else ():
+        warn(str(one))
+    warn(f"the files cannot be used as they are ({problem.message}); the ones pinned by {row.run} are")
 
 
 def target_of(common: Common, log: Log, name: str | None, *, effects: bool) -> tuple[Target, str]:
@@ -134,11 +161,8 @@ def target_of(common: Common, log: Log, name: str | None, *, effects: bool) -> t
         present, problem = _present(common, row, home)
     if present is not None:
         return present, row.run
-    if problem is not None:
-        # A broken file must not stand in the way of a sign-off, and least of all of a rollback.
-        for one in problem.problems[:3] if isinstance(problem, ProblemsError) else ():
-            warn(str(one))
-        warn(f"the files cannot be used as they are ({problem.message}); the ones pinned by {row.run} are")
+    # A broken file must not stand in the way of a sign-off, and least of all of a rollback.
+    _unusable(problem, row)
     return pinned(log, row, _root(common, row, home)), row.run
 
 

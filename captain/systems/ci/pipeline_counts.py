@@ -35,6 +35,8 @@ class Wanted:
     """Only pipelines that all of these start."""
     before: str | None = None
     """The job that the steps must stand before."""
+    job: str | None = None
+    """The job that they must stand in."""
 
     @property
     def every(self) -> bool:
@@ -63,7 +65,8 @@ def matches(pipelines: Iterable[Pipeline], wanted: Wanted) -> list[Match]:
     for pipeline in pipelines:
         if set(wanted.on) <= set(pipeline.triggers):
             for job, step in pipeline.steps():
-                found += _match(pipeline, job, step, wanted)
+                if wanted.job in (None, job.id):
+                    found += _match(pipeline, job, step, wanted)
     return found
 
 
@@ -122,7 +125,11 @@ def counts(pipelines: Sequence[Pipeline], wanted: Wanted) -> tuple[dict[str, Val
     notes: list[str] = []
     found = matches(pipelines, wanted)
     started = [one for one in pipelines if set(wanted.on) <= set(one.triggers)]
-    meant = started if wanted.every else [one for one in started if any(match.pipeline is one for match in found)]
+    meant = (
+        started
+        if wanted.every and wanted.job is None
+        else [one for one in started if any(match.pipeline is one for match in found)]
+    )
     # A file that two pipelines call holds its steps once.
     lost = {match.place: match.soft for match in found if match.soft}
     loose = {match.place: match.step.uses for match in found if unpinned_match(match)}
