@@ -47,6 +47,7 @@ def test_a_score_is_what_was_measured_and_a_gap_leaves_half(shop: Shop, captain_
     assert said.code == 1, said.err
     assert "Infrastructure  ██░░░░░░░░  25 %" in said.out
     assert "NO-GO" in said.out and "Load test is open and nobody accepted the risk" in said.out
+    assert "of 2 items" in said.out, "a number says little without how much it is of"
     assert "◐" not in said.out.partition("Remaining")[0]
     assert "Files are there" in said.out and "capped by gap.1" in said.out
 

@@ -48,9 +48,13 @@ def closing(score: Mapping[str, Any]) -> None:
     from captain.score import interval
 
     if score["sections"]:
+        # A number says little without how much it is of.
+        items = [item for section in score["sections"].values() for item in section["items"]]
+        counted = sum(item["credit"] != "excused" for item in items)
         line(
             (f"{interval(score['low'], score['high'])}  {score['label']}", "strong"),
-            f"  (raw {score['raw']:.1f} %, verified {round(score['coverage'] * 100)} % of the weight)",
+            f"  of {counted} item{'' if counted == 1 else 's'}  "
+            f"(raw {score['raw']:.1f} %, verified {round(score['coverage'] * 100)} % of the weight)",
         )
     line((score["decision"], _TONES[score["decision"]]))
 
