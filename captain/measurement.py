@@ -57,6 +57,9 @@ class Measurement:
     """What an observation counts, in words, as `compose.yaml:12 web`: told where there should be less of it."""
     lacks: Mapping[str, Sequence[str]] = field(default_factory=dict)
     """What it would count, as `no word of redis`: told where there should be more of it."""
+    watches: tuple[str, ...] = ()
+    """Files that it read, as items of `captain.systems.rests`: where one changes, the answer is of before. It still
+    ends with its age, as `rests` does not."""
     rests: tuple[str, ...] | None = None
     """All that the values rest on, as items of `captain.systems.rests`: while it is the same, so are they. None where
     that is not known, or more than files."""

@@ -16,7 +16,7 @@ from captain.run.resting import Looked, resting
 from captain.systems.resting import Ground
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from captain.checklist import Step
     from captain.engine.desk import Desk
@@ -49,13 +49,17 @@ async def drafts(desk: Desk, step: Step, sample: Sample, began: int) -> Sequence
     `began` is when measuring began, by the clock that files are dated by.
     """
     run = desk.open_run()
-    items = _items(step, sample) if run.standing and sample.verdict.good else None
-    if items is None or any(desk.mask(item) != item for item in items):
+    if not run.standing or not sample.verdict.good:
+        return ()
+    items, ends = _items(step, sample), False
+    if items is None:
+        items, ends = _watched(sample), True
+    if (not items and ends) or any(desk.mask(item) != item for item in items):
         return ()
     digest = await _same_ground(desk).digest(items, unchanged_since=began)
     if digest is None:
         return ()
-    return (Draft("step.rests", run.id, {"step": step.id, "on": items, "digest": digest}),)
+    return (Draft("step.rests", run.id, {"step": step.id, "on": items, "digest": digest, "ends": ends}),)
 
 
 def _items(step: Step, sample: Sample) -> list[str] | None:
@@ -72,6 +76,19 @@ def _items(step: Step, sample: Sample) -> list[str] | None:
         if answer.measurement is None or answer.measurement.rests is None:
             return None
         found.update(dict.fromkeys(answer.measurement.rests))
+    return _fitting(found)
+
+
+def _watched(sample: Sample) -> list[str]:
+    """All files that any of its probes read: where one changes, the result is of before, whatever its age."""
+    found: dict[str, None] = {}
+    for answer in sample.answers:
+        if answer.measurement is not None:
+            found.update(dict.fromkeys((*answer.measurement.watches, *(answer.measurement.rests or ()))))
+    return _fitting(found) or []
+
+
+def _fitting(found: Iterable[str]) -> list[str] | None:
     items = sorted(found)
     sizes = [len(item.encode("utf-8", "replace")) + 8 for item in items]
     fits = sum(sizes) <= _MOST and max(sizes, default=0) <= _LONGEST
@@ -88,7 +105,10 @@ async def look(desk: Desk) -> None:
     kept: list[int] = []
     changed: list[int] = []
     for result, one in found:
-        (kept if await ground.digest(one.on) == one.digest else changed).append(result.seq)
+        if await ground.digest(one.on) != one.digest:
+            changed.append(result.seq)
+        elif not one.ends:
+            kept.append(result.seq)
     if desk.read_only or run.ended:
         desk.looked = Looked(desk.clock.now(), None, frozenset(kept), frozenset(changed))
         return

@@ -34,7 +34,7 @@ ENTRY_TYPES: dict[str, str] = {
         severity:blocker|warning|info, message:T, attempts:I, started:S, duration_ms:I, held_ms:I?, max_age_ms:I,
         attempt:U?, probes:[(name:T, kind:T, duration_ms:I, error:T?, evidence:H)], observed:{X}*,
         conditions:[(expect:T, role:expect|warn, verdict:V, resolved:T)], truncated:B""",
-    "step.rests": "step:T, on:[T], digest:H",
+    "step.rests": "step:T, on:[T], digest:H, ends:B",
     "step.note": "step:T?, text:T, evidence:[E]",
     "signoff": """on:step|gate|review, target:T, meaning:approve|reject|not_applicable|countersign, note:T,
         roles:[T], role_checked:B, definition:H?, seen:(of:I, verdict:V)?, expires:S?, evidence:[E], of:I?""",

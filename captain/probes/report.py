@@ -267,9 +267,10 @@ max_age: 24h"""
             read = await ctx.blocking(lambda: [reading.one(loaded)])
         else:
             read = await ctx.blocking(lambda: reading.of_files(self.path or ""))
+        watches = () if self.url is not None else await ctx.blocking(lambda: self._watched(reading))
         if not read:
             note = f"{safe(self.where, 200)}: there is no such file: has the job that writes it run?"
-            return Measurement(observed={"found": False}, asked=self.asks(), notes=(note,))
+            return Measurement({"found": False}, self.asks(), notes=(note,), watches=watches)
         observed, notes, lines = await ctx.blocking(lambda: self._told(read, reading))
         shown = all(one.document.shown for one in read)
         body = "\n".join([*(f"{one.document.sha256}  {safe(one.document.name, 300)}" for one in read), *lines])
@@ -279,6 +280,12 @@ max_age: 24h"""
             body=ctx.clip(body) if shown else None,
             truncated=shown and len(body) > TEXT,
             notes=tuple(notes),
+            watches=watches,
+        )
+
+    def _watched(self, reading: Reading) -> tuple[str, ...]:
+        return reading.watched(
+            self.path, self.lockfile, self.sums, self.first_load, self.canary.path if self.canary else None
         )
 
     def _told(self, read: Sequence[Read], reading: Reading) -> tuple[dict[str, Value], list[str], list[str]]:

@@ -1,4 +1,4 @@
-"""Results that count as long as the files they rest on are the same, and when somebody saw last that they are. Pure."""
+"""Results that count while the files they rest on are the same, and when somebody saw last that they are. Pure."""
 
 from __future__ import annotations
 
@@ -25,6 +25,8 @@ class Rests:
     """Items of `captain.systems.rests`."""
     digest: str
     """Of what they were."""
+    ends: bool = False
+    """Whether it counts by its age all the same, however long they stay as they are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +47,7 @@ def with_rests(rests: Mapping[str, Rests], results: Mapping[str, Result], event:
     step = str(event.data["step"])
     if step not in results:
         return rests
-    one = Rests(results[step].seq, tuple(event.data["on"]), str(event.data["digest"]))
+    one = Rests(results[step].seq, tuple(event.data["on"]), str(event.data["digest"]), event.data["ends"])
     return MappingProxyType({**rests, step: one})
 
 

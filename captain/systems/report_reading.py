@@ -14,6 +14,7 @@ from captain.systems.patterns import finder
 from captain.systems.report_age import age
 from captain.systems.report_files import Document, document, matching
 from captain.systems.reports import LIMIT, Asked, Facts, reports
+from captain.systems.rests import Reports, listing
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +92,16 @@ class Reading:
             own[0].notes.append(f"{len(read) - len(own)} of {len(read)} files are too old or of another commit")
         return own
 
+    def watched(self, *patterns: str | None) -> tuple[str, ...]:
+        """The files that these mean, as items of `captain.systems.rests`. Raises ProbeError."""
+        items: list[str] = []
+        for pattern in patterns:
+            if pattern is not None:
+                paths = matching(self.root, pattern)
+                items.append(Reports(pattern, listing(str(path) for path in paths)).item)
+                items += [f"file {_relative(path, self.root)}" for path in paths]
+        return tuple(dict.fromkeys(items))
+
     def young(self, one: Read) -> bool:
         """Whether it is known to be no older than it may be."""
         return one.age is not None and one.age <= self.limit
@@ -101,6 +112,10 @@ class Reading:
         if not paths:
             raise ProbeError(f"report: {safe(path, 200)} is not there", hint="check the path")
         return document(self.root, paths[0])
+
+
+def _relative(path: Path, root: Path) -> Path:
+    return path.relative_to(root) if path.is_relative_to(root) else path
 
 
 def of_commit(facts: Facts, wanted: str | None) -> bool | None:

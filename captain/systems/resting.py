@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 from captain import __version__
 from captain.blocking import Blocking
 from captain.errors import CaptainError
-from captain.systems.rests import Chosen, Matched, digest_of, listing
+from captain.systems.rests import Chosen, Matched, Reports, digest_of, listing
 
 if TYPE_CHECKING:
     from captain.systems.search.files import Files
@@ -187,6 +187,18 @@ class Ground:
             raise _Unsure
         return "as it was"
 
+    def _reports(self, item: str, asked: str) -> str:
+        from captain.systems.report_files import matching
+
+        was = Reports(*json.loads(asked))
+        try:
+            listed = listing(str(path) for path in matching(self.root, was.pattern))
+        except CaptainError as error:
+            raise _Unsure from error
+        if listed != was.listed:
+            raise _Unsure
+        return "as it was"
+
     def _there(self, item: str, path: str) -> str:
         full = self.root / path
         try:
@@ -205,6 +217,7 @@ _LOOKS: Mapping[str, Callable[[Ground, str, str], str]] = {
     "file": Ground._file,
     "mode": Ground._mode,
     "match": Ground._match,
+    "reports": Ground._reports,
     "there": Ground._there,
 }
 

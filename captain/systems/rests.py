@@ -1,8 +1,8 @@
 """What an answer that was read from files rests on, as items that say what was looked at. Pure; looks at nothing.
 
 Items are texts, relative to one folder: `file PATH` (content, permissions, where links lead), `mode PATH` (permissions
-alone), `there PATH` (whether it is there), `match JSON` (files by a pattern) and `chosen JSON` (files by patterns, as
-git and the disk list them).
+alone), `there PATH` (whether it is there), `match JSON` (files by a pattern), `reports JSON` (reports by a pattern) and
+`chosen JSON` (files by patterns, as git and the disk list them).
 """
 
 from __future__ import annotations
@@ -39,6 +39,18 @@ class Matched:
     @property
     def item(self) -> str:
         return "match " + json.dumps([self.folder, self.pattern, self.listed])
+
+
+@dataclass(frozen=True, slots=True)
+class Reports:
+    """Reports by one pattern, and how they were listed."""
+
+    pattern: str
+    listed: str
+
+    @property
+    def item(self) -> str:
+        return "reports " + json.dumps([self.pattern, self.listed])
 
 
 @dataclass(frozen=True, slots=True)

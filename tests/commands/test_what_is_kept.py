@@ -298,3 +298,75 @@ def test_a_review_that_was_given_up_is_no_go_however_good_it_was(
     said = captain_says("score")
     assert said.code == 3 and "NO-GO: unverified" in said.out
     assert "the review was given up on" in said.out
+
+
+REPORT = """\
+checklist: readiness
+title: Review
+per: service
+sections:
+  - id: all
+    title: All
+    steps:
+      - id: tests
+        title: Tests
+        report: {{ format: junit, path: 'state/junit*.xml' }}
+        max_age: 7d
+      - id: mixed
+        title: File and service
+        probes:
+          said: {{ file: {{ path: state/said.txt, parse: text }} }}
+          up: {{ http: {{ url: '${{{{ vars.url }}}}/healthz' }} }}
+        expect: ['said.text.contains("yes")', up.status == 200]
+"""
+GREEN = '<testsuite tests="1"><testcase classname="a" name="b"/></testsuite>'
+RED = GREEN.replace("/></testsuite>", "><failure/></testcase></testsuite>")
+
+
+def test_a_report_that_git_does_not_see_is_read_again_when_it_is_another_one(
+    shop: Shop, captain_says: Captain, later: Callable[..., None]
+) -> None:
+    shop.write(SERVICE, REPORT)
+    repo = Repo(shop.root)
+    repo.write(".gitignore", "state/\n.gitignore\n")
+    repo.write("state/junit.xml", GREEN)
+    repo.write("state/said.txt", "yes\n")
+    repo.git("add", "-A")
+    repo.git("commit", "-q", "-m", "all")
+    until_dated_before_now(shop.root / "state" / "junit.xml", shop.root / "state" / "said.txt")
+    assert checked(shop, captain_says) == ["mixed", "tests"]
+    assert checked(shop, captain_says) == []
+    repo.write("state/junit.xml", RED)
+    assert captain_says("score").code != 0
+    assert checked(shop, captain_says) == ["tests"]
+    assert shop.recorded("step.result")[-1].data["verdict"] == "fail"
+    repo.write("state/junit.xml", GREEN)
+    until_dated_before_now(shop.root / "state" / "junit.xml")
+    assert checked(shop, captain_says) == ["tests"]
+    repo.write("state/junit-2.xml", RED)
+    assert checked(shop, captain_says) == ["tests"]
+    # The half that is a file is as old as the file, the other as old as the answer.
+    repo.write("state/said.txt", "no\n")
+    assert "mixed" in checked(shop, captain_says)
+
+
+def test_a_report_ends_with_its_age_however_long_it_stays_the_same(
+    shop: Shop, captain_says: Captain, later: Callable[..., None]
+) -> None:
+    shop.write(SERVICE, REPORT)
+    repo = Repo(shop.root)
+    repo.write(".gitignore", "state/\n.gitignore\n")
+    repo.write("state/junit.xml", GREEN)
+    repo.write("state/said.txt", "yes\n")
+    repo.git("add", "-A")
+    repo.git("commit", "-q", "-m", "all")
+    until_dated_before_now(shop.root / "state" / "junit.xml", shop.root / "state" / "said.txt")
+    checked(shop, captain_says)
+    later(days=4)
+    assert checked(shop, captain_says) == ["mixed"]
+    later(days=4)
+    assert checked(shop, captain_says) == ["mixed", "tests"]
+    assert [one.data["verdict"] for one in shop.recorded("step.result") if one.data["step"] == "tests"] == [
+        "pass",
+        "unknown",
+    ]
