@@ -63,7 +63,7 @@ def test_a_gauge_of_connections_that_stands_at_zero_is_broken_however_few_there_
 
 def recovery(**drill: Any) -> Observed:
     return {
-        "doc": {"found": 1, "headings_missing": []},
+        "doc": {"found": 1, "headings_missing": [], "short": 0, "todo": 0},
         "stated": {"per_pattern": {"rto": 1, "rpo": 1}},
         "archiver": {"archiving_configured": False, "replicas": 0},
         "dumps": {"newest_age": timedelta(minutes=1)},
