@@ -96,8 +96,8 @@ async def test_no_manner_of_a_server_holds_the_probe(
 ) -> None:
     head = b"HTTP/1.1 200 OK\r\nContent-Length: 200000000\r\n\r\n"
     port = hostile_server.port(manner, after=head, unit=b'[{"a": 1}, ')
-    began = time.monotonic()
     with grown() as memory, pytest.raises(ProbeError):
+        began = time.monotonic()
         await ask(tmp_path, f"http://127.0.0.1:{port}/", within=TIMEOUT)
     assert time.monotonic() - began < TIMEOUT + 0.5
     assert memory.bytes < 64 * 1024 * 1024

@@ -131,7 +131,7 @@ def test_what_it_writes_measures_a_service_at_once(folder: Path, service: str) -
     (folder / "new.py").write_text("")
     assert check(folder, *wanted, code=1)["no-uncommitted-changes"] == "fail"
     said = captain(folder, "check", "deploy", "-e", "staging", "--step", "no-uncommitted-changes", code=1).stdout
-    assert "untracked == 0: untracked = 1\n" in said, "only the condition that is false is named"
+    assert "untracked == 0: untracked = 1; new.py\n" in said, "only the condition that is false is named"
 
 
 def test_the_command_it_names_next_says_what_waits_for_whom(folder: Path) -> None:
