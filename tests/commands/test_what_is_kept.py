@@ -323,9 +323,8 @@ GREEN = '<testsuite tests="1"><testcase classname="a" name="b"/></testsuite>'
 RED = GREEN.replace("/></testsuite>", "><failure/></testcase></testsuite>")
 
 
-def test_a_report_that_git_does_not_see_is_read_again_when_it_is_another_one(
-    shop: Shop, captain_says: Captain, later: Callable[..., None]
-) -> None:
+def reported(shop: Shop) -> Repo:
+    """A repository whose reports lie where git does not look."""
     shop.write(SERVICE, REPORT)
     repo = Repo(shop.root)
     repo.write(".gitignore", "state/\n.gitignore\n")
@@ -334,6 +333,13 @@ def test_a_report_that_git_does_not_see_is_read_again_when_it_is_another_one(
     repo.git("add", "-A")
     repo.git("commit", "-q", "-m", "all")
     until_dated_before_now(shop.root / "state" / "junit.xml", shop.root / "state" / "said.txt")
+    return repo
+
+
+def test_a_report_that_git_does_not_see_is_read_again_when_it_is_another_one(
+    shop: Shop, captain_says: Captain, later: Callable[..., None]
+) -> None:
+    repo = reported(shop)
     assert checked(shop, captain_says) == ["mixed", "tests"]
     assert checked(shop, captain_says) == []
     repo.write("state/junit.xml", RED)
@@ -353,14 +359,7 @@ def test_a_report_that_git_does_not_see_is_read_again_when_it_is_another_one(
 def test_a_report_ends_with_its_age_however_long_it_stays_the_same(
     shop: Shop, captain_says: Captain, later: Callable[..., None]
 ) -> None:
-    shop.write(SERVICE, REPORT)
-    repo = Repo(shop.root)
-    repo.write(".gitignore", "state/\n.gitignore\n")
-    repo.write("state/junit.xml", GREEN)
-    repo.write("state/said.txt", "yes\n")
-    repo.git("add", "-A")
-    repo.git("commit", "-q", "-m", "all")
-    until_dated_before_now(shop.root / "state" / "junit.xml", shop.root / "state" / "said.txt")
+    reported(shop)
     checked(shop, captain_says)
     later(days=4)
     assert checked(shop, captain_says) == ["mixed"]
